@@ -1,0 +1,44 @@
+// Package mailgrant is the guided tour of a library with which a Go service reads, syncs and sends its users' Gmail while
+// they are away. It has no code of its own; three packages do the work:
+//
+//   - [github.com/mailgrant/mailgrant/authflow] takes a person through Google's consent and keeps the grant alive:
+//     authorization URL, code exchange, identity, stored credentials, refresh.
+//   - [github.com/mailgrant/mailgrant/tokenstore] keeps grants, sealed, in a store of your choice: memory, files
+//     ([github.com/mailgrant/mailgrant/tokenstore/filestore]), or your own, which
+//     [github.com/mailgrant/mailgrant/tokenstore/storetest] proves.
+//   - [github.com/mailgrant/mailgrant/gmailsvc] turns credentials into a Gmail service. For tests,
+//     [github.com/mailgrant/mailgrant/gmailsvc/gmailtest] is Google in process.
+//
+// # A person consents
+//
+// A Flow stands for your OAuth client. Send the person to its authorization URL, and hand it the code
+// that comes back:
+//
+//	cfg, err := authflow.ConfigFromJSON(clientSecretJSON, gmail.GmailReadonlyScope)
+//	cfg.Keys, err = tokenstore.ParseKeyring(os.Getenv("MAILGRANT_KEYS"))
+//	cfg.Store, err = filestore.Open("/var/lib/myservice/grants")
+//	flow, err := authflow.New(cfg)
+//
+//	state := authflow.NewState() // bound to the person's browser, say by a cookie
+//	http.Redirect(w, r, flow.GetAuthorizationURL("", state), http.StatusFound)
+//
+//	code, state, err := flow.ParseCallback(r.URL.Query())
+//	creds, err := flow.GetCredentials(r.Context(), code, state)
+//
+// # The person goes away
+//
+// From then on the user's ID is enough, in this process or another, today or in a year:
+//
+//	creds, err := flow.GetStoredCredentials(ctx, userID)
+//	svc, err := gmailsvc.BuildService(ctx, creds)
+//	for ref, err := range svc.ListMessages(ctx, gmailsvc.Query{Q: "is:unread"}) {
+//		...
+//	}
+//
+// # The grant ends
+//
+// A user may take a grant back at any time. Whatever call notices answers with an
+// *authflow.ReauthorizationRequiredError, also out of a plain call to the Gmail API; it carries the URL to send the person to.
+//
+// To see all of it run with nothing but Go: go run ./examples/quickstart
+package mailgrant
