@@ -1,0 +1,150 @@
+package authflow
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+
+	"golang.org/x/oauth2"
+
+	"github.com/mailgrant/mailgrant/tokenstore"
+)
+
+// Credentials act for one user: an oauth2.TokenSource that refreshes, and that shares what it learns with every other
+// Credentials of that user in this process and, through the store, in others. They are safe for concurrent
+// use, cheap to make, and need not be kept or closed.
+type Credentials struct {
+	UserID string
+	Email  string
+	Scopes []string // as granted
+
+	source *source
+}
+
+var _ oauth2.TokenSource = (*Credentials)(nil)
+
+// GetCredentials turns the code of a callback into stored credentials: the guide's get_credentials. It exchanges the code,
+// finds out who the user is, and stores the grant. If the provider sent no refresh token, as Google does for
+// a user who consented before, the stored grant is returned as it is.
+//
+// Errors: *CodeExchangeError; *NoUserIDError; *NoRefreshTokenError if there is no refresh token, neither new nor
+// stored, or the stored grant has ended; what the store answers otherwise, as *tokenstore.UnsealError.
+func (f *Flow) GetCredentials(ctx context.Context, code, state string) (*Credentials, error) {
+	token, err := f.ExchangeCode(ctx, code, state)
+	if err != nil {
+		return nil, err
+	}
+	user, err := f.identify(ctx, token, f.nonce(state))
+	if err != nil {
+		return nil, &NoUserIDError{AuthorizationURL: f.GetAuthorizationURL("", state), Err: err}
+	}
+	if token.RefreshToken != "" {
+		return f.storeConsent(ctx, user, token)
+	}
+	creds, err := f.GetStoredCredentials(ctx, user.ID)
+	var ended *ReauthorizationRequiredError
+	if errors.Is(err, tokenstore.ErrNotFound) || errors.As(err, &ended) {
+		return nil, &NoRefreshTokenError{
+			UserID: user.ID, Email: user.Email, AuthorizationURL: f.GetAuthorizationURL(user.Email, state), Err: err,
+		}
+	}
+	return creds, err
+}
+
+// GetStoredCredentials returns the credentials of a user who consented before; nobody needs to be present: the guide's
+// get_stored_credentials.
+//
+// Errors: tokenstore.ErrNotFound, wrapped; *ReauthorizationRequiredError if the grant has ended;
+// *tokenstore.UnsealError; what the store answers otherwise.
+func (f *Flow) GetStoredCredentials(ctx context.Context, userID string) (*Credentials, error) {
+	grant, err := f.grants.Get(ctx, userID)
+	if err != nil {
+		return nil, fmt.Errorf("authflow: stored credentials: %w", err)
+	}
+	if err := f.usable(grant); err != nil {
+		return nil, err
+	}
+	return f.credentials(grant), nil
+}
+
+// storeConsent stores a new consent, which wins over whatever was stored before.
+func (f *Flow) storeConsent(ctx context.Context, user *UserInfo, token *oauth2.Token) (*Credentials, error) {
+	for {
+		stored, err := f.grants.Get(ctx, user.ID)
+		if errors.Is(err, tokenstore.ErrNotFound) {
+			stored, err = new(tokenstore.Grant), nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("authflow: store the grant: %w", err)
+		}
+		now := f.now()
+		grant := stored.Clone() // for its version
+		grant.UserID, grant.Email, grant.ClientID = user.ID, user.Email, f.cfg.ClientID
+		grant.ID = rand.Text()
+		grant.RefreshToken, grant.RefreshTokenExpiry = token.RefreshToken, f.refreshTokenExpiry(token)
+		grant.AccessToken, grant.Expiry = token.AccessToken, token.Expiry
+		grant.Scopes = grantedScopes(token, f.cfg.Scopes)
+		grant.Status, grant.Lease = tokenstore.Active, nil
+		grant.LastRefresh, grant.LastError = now, ""
+		grant.CreatedAt, grant.UpdatedAt = now, now
+		err = f.grants.Put(ctx, grant)
+		if errors.Is(err, tokenstore.ErrConflict) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("authflow: store the grant: %w", err)
+		}
+		return f.credentials(grant), nil
+	}
+}
+
+// credentials returns the Credentials of a usable grant that was just read or written.
+func (f *Flow) credentials(grant *tokenstore.Grant) *Credentials {
+	s := f.source(grant.UserID)
+	s.adopt(grant)
+	return &Credentials{UserID: grant.UserID, Email: grant.Email, Scopes: grant.Scopes, source: s}
+}
+
+// usable returns nil or the *ReauthorizationRequiredError that says why a grant can't be used.
+func (f *Flow) usable(grant *tokenstore.Grant) error {
+	switch {
+	case grant.Status.Revoked:
+		return f.reauthorization(grant, nil)
+	case grant.ClientID != f.cfg.ClientID:
+		other := grant.Clone()
+		other.Status.Reason = tokenstore.ReasonOtherClient
+		return f.reauthorization(other, nil)
+	}
+	return nil
+}
+
+func (f *Flow) reauthorization(grant *tokenstore.Grant, cause error) error {
+	return &ReauthorizationRequiredError{
+		UserID: grant.UserID, Email: grant.Email, Reason: grant.Status.Reason, At: grant.Status.At,
+		AuthorizationURL: f.GetAuthorizationURL(grant.Email, NewState()), Err: cause,
+	}
+}
+
+// Token returns a live access token, as TokenContext does without a context.
+func (c *Credentials) Token() (*oauth2.Token, error) {
+	return c.TokenContext(context.Background())
+}
+
+// TokenContext returns a live access token. While one is at hand this takes no lock and allocates nothing; where a
+// refresh is due soon it is done in the background. The token holds no refresh token and
+// is shared: do not change it.
+//
+// Errors: *ReauthorizationRequiredError if the grant has ended; *RefreshError if no token can be had for now; the context's error if
+// that ends first, which does not end the refresh that others wait for.
+func (c *Credentials) TokenContext(ctx context.Context) (*oauth2.Token, error) {
+	return c.source.token(ctx)
+}
+
+// Refresh returns a live access token other than rejected, one that an API answered with 401. If the
+// token was replaced meanwhile, the provider is not asked again.
+//
+// Errors: as TokenContext.
+func (c *Credentials) Refresh(ctx context.Context, rejected string) (*oauth2.Token, error) {
+	return c.source.replace(ctx, rejected)
+}

@@ -1,0 +1,114 @@
+package authflow
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// What an answer of the provider may take. Google's are a few KB and come within a second.
+const (
+	answerTimeout  = 10 * time.Second
+	maxAnswerBytes = 64 << 10
+)
+
+// newClient returns the HTTP client that speaks to the provider.
+func newClient(cfg Config) *http.Client {
+	base := cfg.HTTPClient
+	if base == nil {
+		base = new(http.Client)
+		if !cfg.AllowPrivateEndpoints {
+			base.Transport = publicOnly(cfg.Provider)
+		}
+	}
+	return limited(base)
+}
+
+// limited returns a copy of base that follows no redirects (a 307 would send the client secret to another
+// host), keeps no cookies, and bounds the time, size and type of answers.
+func limited(base *http.Client) *http.Client {
+	c := *base
+	c.Jar = nil
+	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	if c.Timeout <= 0 || c.Timeout > answerTimeout {
+		c.Timeout = answerTimeout
+	}
+	next := c.Transport
+	if next == nil {
+		next = http.DefaultTransport
+	}
+	c.Transport = &limitedTransport{next: next}
+	return &c
+}
+
+type limitedTransport struct{ next http.RoundTripper }
+
+func (t *limitedTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := t.next.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode == http.StatusOK && resp.ContentLength != 0 && !isJSON(resp.Header.Get("Content-Type")) {
+		resp.Body.Close()
+		return nil, fmt.Errorf("the answer is %q instead of JSON; is this the right endpoint, and is a proxy in between",
+			trim(resp.Header.Get("Content-Type")))
+	}
+	resp.Body = &limitedBody{ReadCloser: resp.Body, left: maxAnswerBytes}
+	return resp, nil
+}
+
+func isJSON(contentType string) bool {
+	media, _, err := mime.ParseMediaType(contentType)
+	return err == nil && (media == "application/json" || strings.HasSuffix(media, "+json"))
+}
+
+type limitedBody struct {
+	io.ReadCloser
+	left int
+}
+
+func (b *limitedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p[:min(len(p), b.left+1)])
+	if n > b.left {
+		return b.left, fmt.Errorf("the answer is longer than %d bytes", maxAnswerBytes)
+	}
+	b.left -= n
+	return n, err
+}
+
+// publicOnly returns a transport that refuses to dial the provider's endpoints at addresses inside the
+// caller's own network, whatever their names resolve to. A proxy may be anywhere.
+func publicOnly(p Provider) http.RoundTripper {
+	hosts := make(map[string]bool)
+	for _, endpoint := range p.endpoints() {
+		if u, err := url.Parse(endpoint); err == nil {
+			hosts[u.Hostname()] = true
+		}
+	}
+	open := &net.Dialer{Timeout: answerTimeout}
+	guarded := &net.Dialer{Timeout: answerTimeout, Control: refusePrivate}
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if host, _, err := net.SplitHostPort(addr); err == nil && hosts[host] {
+			return guarded.DialContext(ctx, network, addr)
+		}
+		return open.DialContext(ctx, network, addr)
+	}
+	return t
+}
+
+func refusePrivate(_, address string, _ syscall.RawConn) error {
+	addr, err := netip.ParseAddrPort(address)
+	if err != nil || isPrivateAddr(addr.Addr()) {
+		return fmt.Errorf("%s is a loopback, link-local or private address; AllowPrivateEndpoints permits that in tests", address)
+	}
+	return nil
+}

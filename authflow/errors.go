@@ -1,0 +1,150 @@
+package authflow
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/mailgrant/mailgrant/tokenstore"
+)
+
+// The errors below carry the URL to send the person to, but none of them shows it, or any token, code,
+// verifier or secret, in its text or its log value. The URL's state is the one the failed call was given. Where there was
+// none, it is a new random one: an application that binds states to browsers sends people
+// through its own login route instead.
+
+// A CodeExchangeError says that an authorization code could not be exchanged for tokens: the guide's
+// CodeExchangeException. If nobody's credentials are at hand otherwise, redirect to AuthorizationURL.
+type CodeExchangeError struct {
+	AuthorizationURL string
+	Err              error `json:"-"` // a *ProviderError if the provider answered
+}
+
+func (e *CodeExchangeError) Error() string {
+	return fmt.Sprintf("authflow: exchange the authorization code: %v; start again at the authorization URL", e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *CodeExchangeError) Unwrap() error { return e.Err }
+
+// LogValue implements slog.LogValuer.
+func (e *CodeExchangeError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
+
+// A NoRefreshTokenError says that neither the provider's answer nor the store has a refresh token for the user that
+// works: the guide's NoRefreshTokenException. Redirect to AuthorizationURL, which asks for consent again.
+type NoRefreshTokenError struct {
+	UserID, Email    string
+	AuthorizationURL string
+	Err              error `json:"-"` // why the stored grant does not serve: tokenstore.ErrNotFound, *ReauthorizationRequiredError
+}
+
+func (e *NoRefreshTokenError) Error() string {
+	return fmt.Sprintf("authflow: no refresh token for user %q: the provider sent none, and of the stored grant: %v; "+
+		"ask for consent again at the authorization URL", e.UserID, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *NoRefreshTokenError) Unwrap() error { return e.Err }
+
+// LogValue implements slog.LogValuer.
+func (e *NoRefreshTokenError) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("user", e.UserID), slog.String("error", e.Error()))
+}
+
+// A NoUserIDError says that nothing trustworthy tells whose tokens they are: the guide's NoUserIdException.
+type NoUserIDError struct {
+	AuthorizationURL string // empty where no authorization was under way
+	Err              error  `json:"-"`
+}
+
+func (e *NoUserIDError) Error() string {
+	return fmt.Sprintf("authflow: the user could not be identified: %v", e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *NoUserIDError) Unwrap() error { return e.Err }
+
+// LogValue implements slog.LogValuer.
+func (e *NoUserIDError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
+
+// An AuthorizationDeniedError says that the provider sent the person back with an error in place of a code
+// (RFC 6749 §4.1.2.1). Code "access_denied" is the person's own choice; others are a policy's, or
+// the application's fault.
+type AuthorizationDeniedError struct {
+	Code             string // "access_denied", "admin_policy_enforced", "org_internal", "invalid_scope", ...
+	Description      string // the provider's, for developers
+	AuthorizationURL string
+}
+
+// ByUser reports whether it was the person who said no.
+func (e *AuthorizationDeniedError) ByUser() bool { return e.Code == codeAccessDenied }
+
+func (e *AuthorizationDeniedError) Error() string {
+	return "authflow: authorization denied: " + describe(e.Code, "", e.Description)
+}
+
+// LogValue implements slog.LogValuer.
+func (e *AuthorizationDeniedError) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("code", e.Code), slog.String("error", e.Error()))
+}
+
+// A ReauthorizationRequiredError says that a user's grant has ended and only a new consent brings it back. It comes
+// out of every layer by errors.As, also out of a call to the Gmail API.
+type ReauthorizationRequiredError struct {
+	UserID, Email    string
+	Reason           tokenstore.Reason
+	At               time.Time // when the end was noticed
+	AuthorizationURL string
+	Err              error `json:"-"` // the provider's answer, if it was this call that noticed; else nil
+}
+
+func (e *ReauthorizationRequiredError) Error() string {
+	text := fmt.Sprintf("authflow: the grant of user %q has ended (%s)", e.UserID, e.Reason)
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text + "; ask for consent again at the authorization URL"
+}
+
+// Unwrap returns the cause.
+func (e *ReauthorizationRequiredError) Unwrap() error { return e.Err }
+
+// LogValue implements slog.LogValuer.
+func (e *ReauthorizationRequiredError) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("user", e.UserID), slog.String("reason", string(e.Reason)),
+		slog.Time("at", e.At), slog.String("error", e.Error()))
+}
+
+// A RefreshError says that no live access token could be had for a user, though the grant as far as is known has not
+// ended: the provider or the store failed, or the provider refused the application itself. Try again later.
+type RefreshError struct {
+	UserID string
+	Err    error `json:"-"` // a *ProviderError, or the store's, or the network's
+}
+
+func (e *RefreshError) Error() string {
+	return fmt.Sprintf("authflow: no access token for user %q: %v", e.UserID, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *RefreshError) Unwrap() error { return e.Err }
+
+// LogValue implements slog.LogValuer.
+func (e *RefreshError) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("user", e.UserID), slog.String("error", e.Error()))
+}
+
+// A ConfigError says what is wrong with a Config.
+type ConfigError struct {
+	Field   string // "ClientID", "Provider.TokenURL", "client_secret.json", ...
+	Problem string
+	Err     error `json:"-"`
+}
+
+func (e *ConfigError) Error() string { return "authflow: config: " + e.Field + " " + e.Problem }
+
+// Unwrap returns the cause.
+func (e *ConfigError) Unwrap() error { return e.Err }
+
+// LogValue implements slog.LogValuer.
+func (e *ConfigError) LogValue() slog.Value { return slog.StringValue(e.Error()) }

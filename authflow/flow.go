@@ -1,0 +1,224 @@
+package authflow
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
+
+	"github.com/mailgrant/mailgrant/tokenstore"
+)
+
+// A Config says which OAuth client a Flow acts for, what it asks users for, and where it keeps their grants.
+// ClientID, RedirectURL, Scopes, Store and Keys are required. ConfigFromJSON fills in the client.
+//
+// A Config shows no secret when it is formatted or logged, and can't be marshaled to JSON.
+type Config struct {
+	ClientID     string
+	ClientSecret string // empty for a public client
+	RedirectURL  string // https, or http on localhost
+
+	// Scopes are what GetAuthorizationURL asks for. "openid" and "email" are added where they
+	// are missing: they tell whose grant it is.
+	Scopes []string
+
+	// Provider is who is asked. The zero Provider is Google.
+	Provider Provider
+
+	// Store keeps the grants, and Keys seals them: a *tokenstore.Keyring, or a key management service.
+	Store tokenstore.TokenStore
+	Keys  tokenstore.AEAD
+
+	// SessionKey is a secret of at least 32 bytes that all replicas of a service share. The code verifier (RFC 7636) and
+	// the nonce of each authorization are derived from it and the state. Nil: it is derived
+	// from ClientSecret. A public client needs one, since its secret is none.
+	SessionKey []byte
+
+	// HTTPClient speaks to the provider. Nil: a client of the Flow's own. The Flow uses it
+	// with a timeout of at most 10 s, without cookies, following no redirects, and reads at most 64 KiB
+	// of any answer.
+	HTTPClient *http.Client
+
+	// Logger is told what people should know of. Nil: nobody is told.
+	Logger *slog.Logger
+
+	// Now is the wall clock. Nil: time.Now. Lifetimes and leases are measured on the monotonic clock instead.
+	Now func() time.Time
+
+	// AllowPrivateEndpoints permits endpoints of the Provider that are not https, or that are on
+	// loopback, link-local or private addresses. It is meant for tests.
+	AllowPrivateEndpoints bool
+}
+
+// A Flow obtains, stores and refreshes the grants of one OAuth client's users. It is safe for
+// concurrent use. Many Flows, on many machines, may share a store.
+type Flow struct {
+	cfg        Config
+	oauth      oauth2.Config
+	grants     *tokenstore.Grants
+	client     *http.Client
+	idTokens   *oidc.IDTokenVerifier // nil where the provider has no keys
+	sessionKey []byte
+	now        func() time.Time
+	log        *slog.Logger
+	start      time.Time // the zero of the monotonic clock
+
+	background context.Context // ends with Close
+	stop       context.CancelFunc
+	running    sync.WaitGroup
+
+	mu      sync.Mutex
+	closed  bool
+	sources map[string]*source // by user ID
+}
+
+// New returns a Flow for cfg. Close it when it is no longer used.
+//
+// Errors: *ConfigError, which names the field and the mend.
+func New(cfg Config) (*Flow, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	grants, err := tokenstore.NewGrants(cfg.Store, cfg.Keys)
+	if err != nil {
+		return nil, &ConfigError{Field: "Keys", Problem: err.Error(), Err: err}
+	}
+	f := &Flow{
+		cfg: cfg,
+		oauth: oauth2.Config{
+			ClientID:     cfg.ClientID,
+			ClientSecret: cfg.ClientSecret,
+			RedirectURL:  cfg.RedirectURL,
+			Scopes:       cfg.Scopes,
+			Endpoint: oauth2.Endpoint{
+				AuthURL:   cfg.Provider.AuthURL,
+				TokenURL:  cfg.Provider.TokenURL,
+				AuthStyle: cfg.Provider.AuthStyle,
+			},
+		},
+		grants:     grants,
+		client:     newClient(cfg),
+		sessionKey: cfg.sessionKey(),
+		now:        cfg.Now,
+		log:        cfg.Logger,
+		start:      time.Now(),
+		sources:    make(map[string]*source),
+	}
+	f.background, f.stop = context.WithCancel(context.Background())
+	if cfg.Provider.JWKSURL != "" {
+		keys := oidc.NewRemoteKeySet(oidc.ClientContext(f.background, f.client), cfg.Provider.JWKSURL)
+		f.idTokens = oidc.NewVerifier(cfg.Provider.Issuer, keys, &oidc.Config{ClientID: cfg.ClientID, Now: cfg.Now})
+	}
+	return f, nil
+}
+
+// Close ends what the Flow does in the background and waits for it: up to 30 s if the provider is being asked for a
+// token. Credentials of a closed Flow still serve tokens that live, but refresh no more. It always returns nil.
+func (f *Flow) Close() error {
+	f.mu.Lock()
+	f.closed = true
+	f.mu.Unlock()
+	f.stop()
+	f.running.Wait()
+	return nil
+}
+
+// goBackground runs work in a goroutine that Close ends and waits for. On a closed Flow it runs nothing and
+// returns false.
+func (f *Flow) goBackground(work func(context.Context)) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return false
+	}
+	f.running.Go(func() { work(f.background) })
+	return true
+}
+
+func (c Config) withDefaults() Config {
+	if c.Provider == (Provider{}) {
+		c.Provider = Google()
+	}
+	if c.Provider.AuthStyle == oauth2.AuthStyleAutoDetect {
+		// Auto-detection sends a code or refresh token twice.
+		c.Provider.AuthStyle = oauth2.AuthStyleInParams
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if len(c.Scopes) > 0 {
+		c.Scopes = withIdentityScopes(c.Scopes)
+	}
+	return c
+}
+
+func (c Config) validate() error {
+	switch {
+	case c.ClientID == "":
+		return &ConfigError{Field: "ClientID", Problem: "is empty; Google Cloud Console shows it under Credentials"}
+	case len(c.Scopes) == 0:
+		return &ConfigError{Field: "Scopes", Problem: "are empty; ask for at least one, say gmail.GmailReadonlyScope"}
+	case slices.Contains(c.Scopes, ""):
+		return &ConfigError{Field: "Scopes", Problem: "hold an empty one"}
+	case c.Store == nil:
+		return &ConfigError{Field: "Store", Problem: "is nil; tokenstore.NewMemory is one for tests"}
+	case c.Keys == nil:
+		return &ConfigError{Field: "Keys", Problem: "is nil; tokenstore.ParseKeyring makes a keyring, and grants are always sealed"}
+	case c.SessionKey == nil && c.ClientSecret == "":
+		return &ConfigError{Field: "SessionKey", Problem: "is nil, and there is no ClientSecret to derive it from; set 32 random bytes"}
+	case c.SessionKey != nil && len(c.SessionKey) < sessionKeyBytes:
+		return &ConfigError{Field: "SessionKey", Problem: fmt.Sprintf("has %d bytes; at least %d are needed",
+			len(c.SessionKey), sessionKeyBytes)}
+	}
+	if err := checkRedirectURL(c.RedirectURL); err != nil {
+		return err
+	}
+	return c.Provider.validate(c.AllowPrivateEndpoints)
+}
+
+// redact returns what of c may be shown.
+func (c Config) redact() Config {
+	if c.ClientSecret != "" {
+		c.ClientSecret = redacted
+	}
+	if c.SessionKey != nil {
+		c.SessionKey = []byte(redacted)
+	}
+	return c
+}
+
+const redacted = "[redacted]"
+
+// Format implements fmt.Formatter: no verb shows a secret.
+func (c Config) Format(f fmt.State, verb rune) {
+	type plain Config
+	fmt.Fprintf(f, fmt.FormatString(f, verb), plain(c.redact()))
+}
+
+// MarshalJSON implements json.Marshaler and always fails: a Config holds secrets.
+func (c Config) MarshalJSON() ([]byte, error) {
+	return nil, &json.UnsupportedValueError{Str: "authflow.Config holds secrets"}
+}
+
+// LogValue implements slog.LogValuer.
+func (c Config) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("client", c.ClientID), slog.String("redirect_url", c.RedirectURL),
+		slog.Any("scopes", c.Scopes), slog.String("issuer", c.Provider.Issuer))
+}
+
+// Format implements fmt.Formatter: no verb shows a secret.
+func (f *Flow) Format(s fmt.State, _ rune) {
+	_, _ = io.WriteString(s, "authflow.Flow("+f.cfg.ClientID+")")
+}

@@ -1,0 +1,160 @@
+package authflow
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
+)
+
+// A Provider names the endpoints of an OpenID provider.
+type Provider struct {
+	Issuer      string // "iss" of its ID tokens, and of its callbacks (RFC 9207)
+	AuthURL     string
+	TokenURL    string
+	RevokeURL   string // RFC 7009; empty: it has none
+	UserInfoURL string // empty: it has none
+	JWKSURL     string // empty: its ID tokens can't be verified, and the userinfo endpoint is asked instead
+
+	// AuthStyle is how the client authenticates. The zero value stands for
+	// oauth2.AuthStyleInParams: nothing is auto-detected, since that sends a code or refresh token twice.
+	AuthStyle oauth2.AuthStyle
+}
+
+// Google returns Google's endpoints, as https://accounts.google.com/.well-known/openid-configuration lists them.
+func Google() Provider {
+	return Provider{
+		Issuer:      "https://accounts.google.com",
+		AuthURL:     "https://accounts.google.com/o/oauth2/v2/auth",
+		TokenURL:    "https://oauth2.googleapis.com/token",
+		RevokeURL:   "https://oauth2.googleapis.com/revoke",
+		UserInfoURL: "https://openidconnect.googleapis.com/v1/userinfo",
+		JWKSURL:     "https://www.googleapis.com/oauth2/v3/certs",
+		AuthStyle:   oauth2.AuthStyleInParams,
+	}
+}
+
+// Discover asks issuer for its endpoints (OpenID Connect Discovery 1.0). It uses client, or http.DefaultClient
+// if that is nil; the context bounds the call.
+func Discover(ctx context.Context, client *http.Client, issuer string) (Provider, error) {
+	if client == nil {
+		client = http.DefaultClient
+	}
+	found, err := oidc.NewProvider(oidc.ClientContext(ctx, limited(client)), issuer)
+	if err != nil {
+		return Provider{}, fmt.Errorf("authflow: discover the endpoints of %s: %w", issuer, err)
+	}
+	var more struct {
+		JWKSURL   string `json:"jwks_uri"`
+		RevokeURL string `json:"revocation_endpoint"`
+	}
+	if err := found.Claims(&more); err != nil {
+		return Provider{}, fmt.Errorf("authflow: discover the endpoints of %s: %w", issuer, err)
+	}
+	return Provider{
+		Issuer:      issuer,
+		AuthURL:     found.Endpoint().AuthURL,
+		TokenURL:    found.Endpoint().TokenURL,
+		RevokeURL:   more.RevokeURL,
+		UserInfoURL: found.UserInfoEndpoint(),
+		JWKSURL:     more.JWKSURL,
+		AuthStyle:   oauth2.AuthStyleInParams,
+	}, nil
+}
+
+// endpoints are the URLs of p that the Flow itself requests. AuthURL is requested by browsers.
+func (p Provider) endpoints() map[string]string {
+	return map[string]string{
+		"Provider.TokenURL":    p.TokenURL,
+		"Provider.RevokeURL":   p.RevokeURL,
+		"Provider.UserInfoURL": p.UserInfoURL,
+		"Provider.JWKSURL":     p.JWKSURL,
+	}
+}
+
+func (p Provider) validate(allowPrivate bool) error {
+	if p.TokenURL == "" {
+		return &ConfigError{Field: "Provider.TokenURL", Problem: "is empty"}
+	}
+	if p.JWKSURL == "" && p.UserInfoURL == "" {
+		return &ConfigError{Field: "Provider", Problem: "has neither a JWKSURL nor a UserInfoURL; one of them must tell whose grant it is"}
+	}
+	if err := checkEndpoint("Provider.AuthURL", p.AuthURL, allowPrivate); err != nil {
+		return err
+	}
+	for field, endpoint := range p.endpoints() {
+		if endpoint == "" {
+			continue
+		}
+		if err := checkEndpoint(field, endpoint, allowPrivate); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkEndpoint refuses URLs that would send secrets in the clear or into the caller's own network: they may
+// come from a client_secret.json that somebody else supplied. Names that resolve to such
+// addresses are refused when they are dialed.
+func checkEndpoint(field, endpoint string, allowPrivate bool) error {
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Host == "" || u.Opaque != "" || u.User != nil || u.Fragment != "" {
+		return &ConfigError{Field: field, Problem: "is not an absolute URL of an endpoint"}
+	}
+	if allowPrivate && u.Scheme == "http" {
+		return nil
+	}
+	if u.Scheme != "https" {
+		return &ConfigError{Field: field, Problem: "is not https"}
+	}
+	if !allowPrivate && isPrivateHost(u.Hostname()) {
+		return &ConfigError{Field: field, Problem: "is on a loopback, link-local or private address; AllowPrivateEndpoints permits that in tests"}
+	}
+	return nil
+}
+
+func isPrivateHost(host string) bool {
+	if isLocalhost(host) {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && isPrivateAddr(addr)
+}
+
+// isLocalhost reports whether host is a name for the loopback interface (RFC 6761 §6.3).
+func isLocalhost(host string) bool {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	return host == "localhost" || strings.HasSuffix(host, ".localhost")
+}
+
+// sharedAddresses is the carrier-grade NAT range (RFC 6598).
+var sharedAddresses = netip.MustParsePrefix("100.64.0.0/10")
+
+func isPrivateAddr(addr netip.Addr) bool {
+	addr = addr.Unmap()
+	return !addr.IsGlobalUnicast() || addr.IsPrivate() || sharedAddresses.Contains(addr)
+}
+
+// checkRedirectURL follows Google's rules for redirect URIs: https, but for the developer's own machine.
+// See https://developers.google.com/identity/protocols/oauth2/web-server#uri-validation.
+func checkRedirectURL(redirect string) error {
+	if redirect == "" {
+		return &ConfigError{Field: "RedirectURL", Problem: "is empty; it is one of the redirect URIs registered for the client"}
+	}
+	u, err := url.Parse(redirect)
+	if err != nil || u.Host == "" || u.Opaque != "" || u.Fragment != "" || u.User != nil {
+		return &ConfigError{Field: "RedirectURL", Problem: "is not an absolute URL without fragment and user"}
+	}
+	ip := net.ParseIP(u.Hostname())
+	local := isLocalhost(u.Hostname()) || ip != nil && ip.IsLoopback()
+	if u.Scheme == "https" || u.Scheme == "http" && local {
+		return nil
+	}
+	return &ConfigError{Field: "RedirectURL", Problem: "is not https; plain http is for localhost alone"}
+}

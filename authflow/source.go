@@ -1,0 +1,233 @@
+package authflow
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"github.com/mailgrant/mailgrant/tokenstore"
+)
+
+// The rhythm of a source. x/oauth2 takes a token for expired 10 s before its expiry, and so does a source.
+const (
+	expiryMargin  = 10 * time.Second
+	rereadEvery   = time.Minute      // how soon it is seen here what another replica revoked or re-consented
+	firstPause    = time.Second      // after a failure; doubled with each further one
+	longestPause  = 30 * time.Second // between failures
+	refreshFrom   = 0.75             // of the lifetime, in the background, jittered
+	refreshWithin = 0.15
+)
+
+// A source is what all Credentials of one user in one process share. While its token lives, Token is an atomic load
+// and a monotonic clock read; all else, the re-reading of the store and the refreshing, happens in one
+// goroutine at a time that no caller's context can end.
+type source struct {
+	flow   *Flow
+	userID string
+	live   atomic.Pointer[liveToken]
+
+	mu       sync.Mutex
+	call     *call         // under way, or nil
+	used     time.Duration // when somebody last took the slow path: at least every rereadEvery while in use
+	failures int           // in a row
+	failed   error         // the last failure, answered to all who ask before retryAt
+	retryAt  time.Duration
+}
+
+// A liveToken is a token and its times, on the Flow's monotonic clock. It is immutable.
+type liveToken struct {
+	token   *oauth2.Token
+	quiet   time.Duration // until then there is nothing to do but to return token
+	refresh time.Duration // from then on it is refreshed in the background
+	expires time.Duration // from then on it is not served
+
+	grantID string
+	created time.Time
+}
+
+// A call is one read or refresh, shared by all who wait for it.
+type call struct {
+	done  chan struct{} // closed when the rest is set
+	token *oauth2.Token
+	err   error
+}
+
+// elapsed is the Flow's monotonic clock.
+func (f *Flow) elapsed() time.Duration { return time.Since(f.start) }
+
+func (s *source) token(ctx context.Context) (*oauth2.Token, error) {
+	if l := s.live.Load(); l != nil && s.flow.elapsed() < l.quiet {
+		return l.token, nil
+	}
+	return s.tokenSlowly(ctx)
+}
+
+func (s *source) tokenSlowly(ctx context.Context) (*oauth2.Token, error) {
+	s.mu.Lock()
+	now := s.flow.elapsed()
+	s.used = now
+	l := s.live.Load()
+	if l == nil || now >= l.expires {
+		c := s.join(need{}, now)
+		s.mu.Unlock()
+		return c.wait(ctx)
+	}
+	defer s.mu.Unlock()
+	if now >= l.quiet && s.call == nil && now >= s.retryAt {
+		want := need{}
+		if now >= l.refresh {
+			want.after = l.token.Expiry
+		}
+		s.quieten(l, now+firstPause)
+		s.begin(want)
+	}
+	return l.token, nil
+}
+
+// replace returns a token other than rejected.
+func (s *source) replace(ctx context.Context, rejected string) (*oauth2.Token, error) {
+	for {
+		s.mu.Lock()
+		now := s.flow.elapsed()
+		s.used = now
+		if l := s.live.Load(); l != nil && now < l.expires && l.token.AccessToken != rejected {
+			s.mu.Unlock()
+			return l.token, nil
+		}
+		c := s.join(need{rejected: rejected}, now)
+		s.mu.Unlock()
+		token, err := c.wait(ctx)
+		if err != nil || token.AccessToken != rejected {
+			return token, err
+		}
+		// The call had begun before anybody knew of the rejection.
+	}
+}
+
+// join returns the call under way, the last failure while it is fresh, or a new call. s.mu is held.
+func (s *source) join(want need, now time.Duration) *call {
+	if s.call != nil {
+		return s.call
+	}
+	if s.failed != nil && now < s.retryAt {
+		c := &call{done: make(chan struct{}), err: s.failed}
+		close(c.done)
+		return c
+	}
+	return s.begin(want)
+}
+
+// begin starts a call. s.mu is held.
+func (s *source) begin(want need) *call {
+	c := &call{done: make(chan struct{})}
+	s.call = c
+	work := func(ctx context.Context) {
+		grant, err := s.flow.renew(ctx, s.userID, want)
+		s.finish(c, grant, err)
+	}
+	if !s.flow.goBackground(work) {
+		s.call = nil
+		c.err = &RefreshError{UserID: s.userID, Err: errors.New("the Flow is closed")}
+		close(c.done)
+	}
+	return c
+}
+
+func (s *source) finish(c *call, grant *tokenstore.Grant, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer close(c.done)
+	s.call = nil
+	now := s.flow.elapsed()
+	if err == nil {
+		s.set(grant, now)
+		c.token = s.live.Load().token
+		return
+	}
+	var ended *ReauthorizationRequiredError
+	if !errors.As(err, &ended) {
+		err = &RefreshError{UserID: s.userID, Err: err}
+	}
+	c.err, s.failed = err, err
+	s.retryAt = now + s.pause(err)
+	s.failures++
+	if ended != nil || errors.Is(err, tokenstore.ErrNotFound) {
+		s.live.Store(nil)
+	} else if l := s.live.Load(); l != nil {
+		s.quieten(l, s.retryAt)
+		s.flow.log.Warn("mailgrant: the token could not be renewed; the old one is served while it lives",
+			"user", s.userID, "error", err)
+	}
+}
+
+// pause says how long err is answered to all who ask, so that a storm of callers makes one request.
+func (s *source) pause(err error) time.Duration {
+	p := min(firstPause<<min(s.failures, 10), longestPause)
+	p = p/2 + rand.N(p/2+1)
+	var answer *ProviderError
+	if errors.As(err, &answer) {
+		p = max(p, min(answer.RetryAfter, 10*longestPause))
+	}
+	return p
+}
+
+// quieten lets callers take the short path until then, or until the token expires. s.mu is held.
+func (s *source) quieten(l *liveToken, until time.Duration) {
+	next := *l
+	next.quiet = min(until, l.expires)
+	s.live.Store(&next)
+}
+
+// adopt takes over what a grant that was just read or written says, unless more is known here.
+func (s *source) adopt(grant *tokenstore.Grant) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l := s.live.Load(); l != nil {
+		sameConsent := grant.ID == l.grantID
+		if sameConsent && !grant.Expiry.After(l.token.Expiry) || !sameConsent && grant.CreatedAt.Before(l.created) {
+			return
+		}
+	}
+	s.set(grant, s.flow.elapsed())
+}
+
+// set makes grant's token the live one. s.mu is held.
+func (s *source) set(grant *tokenstore.Grant, now time.Duration) {
+	s.failures, s.failed, s.retryAt = 0, nil, 0
+	left := grant.Expiry.Sub(s.flow.now()) - expiryMargin
+	if grant.AccessToken == "" || left <= 0 {
+		s.live.Store(nil)
+		return
+	}
+	lifetime := max(grant.Expiry.Sub(grant.LastRefresh), left)
+	early := time.Duration((1 - refreshFrom - refreshWithin*rand.Float64()) * float64(lifetime))
+	next := &liveToken{
+		token:   &oauth2.Token{AccessToken: grant.AccessToken, TokenType: "Bearer", Expiry: grant.Expiry},
+		expires: now + left,
+		refresh: now + max(left-early, 0),
+		grantID: grant.ID,
+		created: grant.CreatedAt,
+	}
+	reread := rereadEvery - rereadEvery/10 + rand.N(rereadEvery/5)
+	next.quiet = min(next.refresh, next.expires, now+reread)
+	s.live.Store(next)
+}
+
+func (c *call) wait(ctx context.Context) (*oauth2.Token, error) {
+	select {
+	case <-c.done:
+		return c.token, c.err
+	default:
+	}
+	select {
+	case <-c.done:
+		return c.token, c.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
