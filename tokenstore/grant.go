@@ -2,6 +2,7 @@ package tokenstore
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -11,7 +12,9 @@ import (
 // A Grant is the permission that a Google user gave an application to act on their mail while
 // they are away: the refresh token, what belongs to it, and what has become of it.
 //
-// The tokens of a Grant never appear when it is formatted, logged or marshaled to JSON.
+// The tokens of a Grant never appear when it is formatted, logged or marshaled to JSON. Package fmt asks no
+// method of an unexported field, though: do not print structs that hold a Grant in one.
+//
 // A Grant is a plain value: it is not safe for concurrent modification.
 type Grant struct {
 	// UserID is the subject ("sub") of the user's ID token, and the key in the store. An e-mail
@@ -116,7 +119,7 @@ func decodeGrant(data []byte) (*Grant, error) {
 	}{wireGrant: (*wireGrant)(g)}
 	// An error of encoding/json may quote what it read: it must not leave this function.
 	if err := json.Unmarshal(data, &wire); err != nil {
-		return nil, fmt.Errorf("the opened record is not a grant")
+		return nil, errors.New("the opened record is not a grant")
 	}
 	if wire.Format != formatVersion {
 		return nil, fmt.Errorf("the record has format %d, this release reads format %d", wire.Format, formatVersion)
@@ -145,6 +148,12 @@ func (g Grant) Format(f fmt.State, verb rune) {
 // logs; a Grant is stored through Grants.
 func (g Grant) MarshalJSON() ([]byte, error) {
 	return json.Marshal(g.redact())
+}
+
+// UnmarshalJSON implements json.Unmarshaler and always fails: what MarshalJSON writes holds no tokens, and
+// must not come back as a grant.
+func (g *Grant) UnmarshalJSON([]byte) error {
+	return errors.New("tokenstore: a Grant is read through Grants")
 }
 
 // LogValue implements slog.LogValuer.

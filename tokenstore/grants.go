@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"strings"
+	"unicode/utf8"
 )
 
 // grantPrefix keeps grants apart from whatever else is kept in the same store.
@@ -24,12 +25,14 @@ type Grants struct {
 
 // NewGrants returns the grants in store, sealed with aead: a *Keyring, or a key management service
 // that satisfies AEAD.
+//
+// Errors: *KeyError if there is no key.
 func NewGrants(store TokenStore, aead AEAD) (*Grants, error) {
 	if store == nil {
 		return nil, errors.New("tokenstore: no TokenStore; NewMemory() is one for tests")
 	}
-	if k, ok := aead.(*Keyring); aead == nil || ok && k == nil {
-		return nil, &KeyError{Reason: "no keyring; there is no plaintext mode"}
+	if k, ok := aead.(*Keyring); aead == nil || ok && (k == nil || len(k.keys) == 0) {
+		return nil, errNoKeys
 	}
 	return &Grants{store: store, aead: aead}, nil
 }
@@ -49,11 +52,11 @@ func (g *Grants) Get(ctx context.Context, userID string) (*Grant, error) {
 // last written to; a grant that never was stored is created. Afterwards grant stands
 // for the new version. If the store's answer was lost, Put reads to find out whether the write took effect.
 //
-// Errors: ErrConflict, after which nothing was written and the caller reads again; what the store answers
+// Errors: ErrConflict if something else is stored now, after which the caller reads again; what the store answers
 // otherwise, after which the write may or may not have happened.
 func (g *Grants) Put(ctx context.Context, grant *Grant) error {
-	if grant.UserID == "" {
-		return errors.New("tokenstore: put: the grant has no UserID")
+	if grant.UserID == "" || !utf8.ValidString(grant.UserID) {
+		return fmt.Errorf("tokenstore: put: the grant's UserID %q is empty or not UTF-8; it is the subject of an ID token", grant.UserID)
 	}
 	rec, err := g.seal(grant)
 	if err != nil {

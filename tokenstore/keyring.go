@@ -41,9 +41,10 @@ type Keyring struct {
 	keys []key // the primary first
 }
 
+// A key hides its secret in a function: fmt prints all that it reaches by reflection, except what functions hold.
 type key struct {
 	id     [keyIDBytes]byte
-	secret []byte
+	secret func() []byte
 }
 
 // A sealed message is a format byte, the ID of its key, the salt of its own key, and what GCM made: a nonce, the
@@ -73,7 +74,8 @@ func NewKeyring(primary []byte, older ...[]byte) (*Keyring, error) {
 		if err != nil {
 			return nil, &KeyError{Index: i, Reason: err.Error()}
 		}
-		k := key{id: [keyIDBytes]byte(id), secret: bytes.Clone(secret)}
+		own := bytes.Clone(secret)
+		k := key{id: [keyIDBytes]byte(id), secret: func() []byte { return own }}
 		if slices.ContainsFunc(ring.keys, func(other key) bool { return other.id == k.id }) {
 			return nil, &KeyError{Index: i, Reason: "is in the keyring twice"}
 		}
@@ -97,7 +99,7 @@ func ParseKeyring(text string) (*Keyring, error) {
 		keys = append(keys, secret)
 	}
 	if len(keys) == 0 {
-		return nil, &KeyError{Reason: "the text holds no key; GenerateKey makes one"}
+		return nil, &KeyError{Index: -1, Reason: "the text holds no key; GenerateKey makes one"}
 	}
 	return NewKeyring(keys[0], keys[1:]...)
 }
@@ -113,7 +115,7 @@ func GenerateKey() string {
 // Encrypt implements AEAD with the primary key.
 func (r *Keyring) Encrypt(plaintext, associatedData []byte) ([]byte, error) {
 	if len(r.keys) == 0 {
-		return nil, &KeyError{Reason: "the keyring has no keys; make it with NewKeyring or ParseKeyring"}
+		return nil, errNoKeys
 	}
 	k := r.keys[0]
 	header := make([]byte, headerBytes, headerBytes+len(plaintext)+28)
@@ -151,9 +153,11 @@ func (r *Keyring) Decrypt(ciphertext, associatedData []byte) ([]byte, error) {
 	return plain, nil
 }
 
+var errNoKeys = &KeyError{Index: -1, Reason: "it has no keys; make it with NewKeyring or ParseKeyring"}
+
 // messageAEAD returns the AEAD of the one message that has salt.
 func (k key) messageAEAD(salt []byte) (cipher.AEAD, error) {
-	derived, err := hkdf.Key(sha256.New, k.secret, salt, "mailgrant message key", KeyBytes)
+	derived, err := hkdf.Key(sha256.New, k.secret(), salt, "mailgrant message key", KeyBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -180,15 +184,18 @@ func (r Keyring) MarshalJSON() ([]byte, error) {
 
 // A KeyError says what is wrong with the keys for a keyring.
 type KeyError struct {
-	Index  int // of the key, 0 for the primary
+	Index  int // of the key: 0 for the primary, -1 for the keyring as a whole
 	Reason string
 }
 
 func (e *KeyError) Error() string {
-	if e.Index == 0 {
-		return "tokenstore: keyring: the primary key: " + e.Reason
+	switch e.Index {
+	case -1:
+		return "tokenstore: keyring: " + e.Reason
+	case 0:
+		return "tokenstore: keyring: the primary key " + e.Reason
 	}
-	return fmt.Sprintf("tokenstore: keyring: key %d: %s", e.Index, e.Reason)
+	return fmt.Sprintf("tokenstore: keyring: older key %d %s", e.Index, e.Reason)
 }
 
 // An UnknownKeyError says that a record was sealed with a key that is not in the keyring.

@@ -10,7 +10,10 @@ import (
 // Namespace returns the part of store that belongs to name: a TokenStore of its own, which sees no other
 // namespace's keys. Any text is a name. Namespaces may be nested. What was sealed in one can't be read in another.
 //
-// Keys that are kept in store itself should not start with "ns:".
+// A namespace seals its name in. So a store that wraps one must have Unwrap from the start: added later, it makes
+// what was sealed before unreadable.
+//
+// The name counts towards MaxKeyBytes. Keys that are kept in store itself should not start with "ns:".
 func Namespace(store TokenStore, name string) TokenStore {
 	// Escaped, a name holds no slash: no two (name, key) pairs make the same key.
 	return &namespace{store: store, prefix: "ns:" + url.PathEscape(name) + "/"}

@@ -1,0 +1,40 @@
+# Everything that is done to the tree, by name. Longer recipes are the scripts in .ci/.
+
+FUZZTIME ?= 5s
+BENCH    ?= .
+
+# The packages of every module that go.work joins.
+EVERYTHING = $$(go list -m -f '{{.Dir}}/...')
+
+.PHONY: help test quick lint tools servers bench fuzz cover
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+test: tools lint ## everything, as CI runs it: lint, consumer, fuzz, all tests under the race detector
+	.ci/consumer
+	.ci/fuzz $(FUZZTIME)
+	.ci/test
+
+quick: ## the inner loop: the released module's tests
+	go test ./...
+
+lint: tools ## gofmt, tidiness, allowed requirements, go vet, golangci-lint, shellcheck
+	.ci/lint
+
+tools: ## install what make test needs: a C compiler, shellcheck, ./bin/golangci-lint
+	.ci/install tools
+
+servers: ## install PostgreSQL, MariaDB and Redis
+	.ci/install servers
+
+bench: ## every benchmark; BENCH=regexp picks
+	go test -run '^$$' -bench '$(BENCH)' -benchmem $(EVERYTHING)
+
+fuzz: ## every fuzz target for FUZZTIME each
+	.ci/fuzz $(FUZZTIME)
+
+cover: ## statement coverage of the released module, by function
+	@mkdir -p bin
+	go test -coverpkg ./... -coverprofile bin/cover.out ./...
+	go tool cover -func bin/cover.out

@@ -1,0 +1,453 @@
+package tokenstore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/mailgrant/mailgrant/tokenstore"
+)
+
+func newGrants(t testing.TB, store tokenstore.TokenStore) *tokenstore.Grants {
+	t.Helper()
+	grants, err := tokenstore.NewGrants(store, testRing(t, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return grants
+}
+
+func mustPut(t testing.TB, grants *tokenstore.Grants, grant *tokenstore.Grant) {
+	t.Helper()
+	if err := grants.Put(t.Context(), grant); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mustGet(t testing.TB, grants *tokenstore.Grants, userID string) *tokenstore.Grant {
+	t.Helper()
+	grant, err := grants.Get(t.Context(), userID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return grant
+}
+
+// records returns all that store holds, by key.
+func records(t testing.TB, store tokenstore.TokenStore) map[string]tokenstore.Record {
+	t.Helper()
+	all := make(map[string]tokenstore.Record)
+	for key, err := range tokenstore.List(t.Context(), store, "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all[key], err = store.Get(t.Context(), key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all
+}
+
+func TestNewGrantsRefusesToWorkWithoutAStoreOrKeys(t *testing.T) {
+	t.Parallel()
+	if g, err := tokenstore.NewGrants(nil, testRing(t, 1)); g != nil || err == nil || !strings.Contains(err.Error(), "NewMemory") {
+		t.Errorf("without a store: %v, %v", g, err)
+	}
+	for name, aead := range map[string]tokenstore.AEAD{"nil": nil, "a nil keyring": (*tokenstore.Keyring)(nil)} {
+		var keyErr *tokenstore.KeyError
+		if g, err := tokenstore.NewGrants(tokenstore.NewMemory(), aead); g != nil || !errors.As(err, &keyErr) {
+			t.Errorf("%s: %v, %v; want *KeyError", name, g, err)
+		}
+	}
+}
+
+func TestGrantsKeepEveryField(t *testing.T) {
+	t.Parallel()
+	for name, grant := range map[string]*tokenstore.Grant{
+		"a full grant":     fullGrant("1122"),
+		"a user ID alone":  {UserID: "1122"},
+		"an empty lease":   {UserID: "1122", Lease: new(tokenstore.Lease)},
+		"markup in a text": {UserID: "1122", LastError: "<html>&\u2028\x00\"\\"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			grants := newGrants(t, tokenstore.NewMemory())
+			mustPut(t, grants, grant)
+			got := mustGet(t, grants, "1122")
+			if !reflect.DeepEqual(got, grant) {
+				t.Errorf("stored %+v\nread   %+v", grant, got)
+			}
+			if got.Version() == "" || got.Version() != grant.Version() {
+				t.Errorf("read version %q, written %q", got.Version(), grant.Version())
+			}
+		})
+	}
+}
+
+func TestGrantsOfOddUserIDsAreKeptApart(t *testing.T) {
+	t.Parallel()
+	grants := newGrants(t, tokenstore.NewMemory())
+	ids := []string{
+		"1", "11", " 1", "1 ", "a", "A", "a/b", "a//b", "a%2Fb", "../a", "..", ".", "/", "%", "_", "*", "grant/a", "ns:a/", "a\x00b", "\x00",
+		"a\nb", "é", "e\u0301", "用户", "👩‍👩‍👧", "\ufffd", "\\", `"`, "<script>", strings.Repeat("x", 1000),
+	}
+	for _, id := range ids {
+		mustPut(t, grants, fullGrant(id))
+	}
+	for _, id := range ids {
+		if got := mustGet(t, grants, id); got.UserID != id {
+			t.Errorf("user %q has the grant of %q", id, got.UserID)
+		}
+	}
+	var listed []string
+	for grant, err := range grants.All(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		listed = append(listed, grant.UserID)
+	}
+	slices.Sort(listed)
+	slices.Sort(ids)
+	if !slices.Equal(listed, ids) {
+		t.Errorf("All yields %q", listed)
+	}
+}
+
+func TestWhatPutAcceptsGetReturns(t *testing.T) {
+	t.Parallel()
+	for name, id := range map[string]string{
+		"no user ID":                       "",
+		"a user ID that is not UTF-8":      "a\xff",
+		"a user ID with half a surrogate":  "\xed\xa0\x80",
+		"a user ID longer than a key":      strings.Repeat("x", tokenstore.MaxKeyBytes),
+		"the longest user ID for the key":  strings.Repeat("x", tokenstore.MaxKeyBytes-len("grant/")),
+		"a user ID that only looks broken": "a\ufffd",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := tokenstore.NewMemory()
+			grants := newGrants(t, store)
+			grant := fullGrant(id)
+			if err := grants.Put(t.Context(), grant); err != nil {
+				if errors.Is(err, tokenstore.ErrConflict) || len(records(t, store)) != 0 || grant.Version() != "" {
+					t.Errorf("a refused grant left something behind: %v", err)
+				}
+				return
+			}
+			if got, err := grants.Get(t.Context(), id); err != nil || got.UserID != id {
+				t.Errorf("what Put took, Get can't read: %v, %v", got, err)
+			}
+		})
+	}
+	if err := newGrants(t, tokenstore.NewMemory()).Put(t.Context(), new(tokenstore.Grant)); err == nil ||
+		!strings.Contains(err.Error(), "UserID") {
+		t.Errorf("a grant of nobody: %v", err)
+	}
+}
+
+func TestGetOfAnUnknownUserNamesThem(t *testing.T) {
+	t.Parallel()
+	grants := newGrants(t, tokenstore.NewMemory())
+	mustPut(t, grants, fullGrant("1122"))
+	for _, id := range []string{"3344", "", "112", "11223", "1122/"} {
+		grant, err := grants.Get(t.Context(), id)
+		if grant != nil || !errors.Is(err, tokenstore.ErrNotFound) || !strings.Contains(err.Error(), strconv.Quote(id)) {
+			t.Errorf("Get(%q) = %v, %v", id, grant, err)
+		}
+	}
+}
+
+func TestPutIsCompareAndSwap(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		// between happens after the loser was read and before it is written.
+		between func(ctx context.Context, grants *tokenstore.Grants, current *tokenstore.Grant) error
+		fresh   bool   // the loser is a grant that never was stored
+		want    string // the access token that is there in the end; "" for no grant
+	}{
+		"a stale copy does not overwrite a newer grant": {
+			between: func(ctx context.Context, grants *tokenstore.Grants, current *tokenstore.Grant) error {
+				current.AccessToken = "newer"
+				return grants.Put(ctx, current)
+			},
+			want: "newer",
+		},
+		"a stale copy does not bring a deleted grant back": {
+			between: func(ctx context.Context, grants *tokenstore.Grants, _ *tokenstore.Grant) error {
+				return grants.Delete(ctx, "1122")
+			},
+		},
+		"a stale copy does not overwrite the consent after a deletion": {
+			between: func(ctx context.Context, grants *tokenstore.Grants, _ *tokenstore.Grant) error {
+				return errors.Join(grants.Delete(ctx, "1122"),
+					grants.Put(ctx, &tokenstore.Grant{UserID: "1122", AccessToken: "new consent"}))
+			},
+			want: "new consent",
+		},
+		"a stale copy does not overwrite the same content written again": {
+			between: func(ctx context.Context, grants *tokenstore.Grants, current *tokenstore.Grant) error {
+				return grants.Put(ctx, current)
+			},
+			want: accessToken,
+		},
+		"a new grant does not overwrite a stored one": {
+			between: func(context.Context, *tokenstore.Grants, *tokenstore.Grant) error { return nil },
+			fresh:   true,
+			want:    accessToken,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			grants := newGrants(t, tokenstore.NewMemory())
+			mustPut(t, grants, fullGrant("1122"))
+			loser, current := mustGet(t, grants, "1122"), mustGet(t, grants, "1122")
+			if err := c.between(t.Context(), grants, current); err != nil {
+				t.Fatal(err)
+			}
+			if c.fresh {
+				loser = fullGrant("1122")
+			}
+			loser.AccessToken = "stale"
+			before := loser.Version()
+			for range 2 { // failing once must not make the second try succeed
+				if err := grants.Put(t.Context(), loser); !errors.Is(err, tokenstore.ErrConflict) {
+					t.Fatalf("Put = %v; want ErrConflict", err)
+				}
+			}
+			if loser.Version() != before {
+				t.Error("a refused grant changed its version")
+			}
+			got, err := grants.Get(t.Context(), "1122")
+			switch {
+			case c.want == "" && !errors.Is(err, tokenstore.ErrNotFound):
+				t.Errorf("Get = %v, %v; want ErrNotFound", got, err)
+			case c.want != "" && (err != nil || got.AccessToken != c.want):
+				t.Errorf("%q is stored, %v; want %q", got.AccessToken, err, c.want)
+			}
+		})
+	}
+}
+
+func mustDelete(t testing.TB, grants *tokenstore.Grants) {
+	t.Helper()
+	if err := grants.Delete(t.Context(), "1122"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestPutContinuesOnItsOwnVersion(t *testing.T) {
+	t.Parallel()
+	grants := newGrants(t, tokenstore.NewMemory())
+	grant := fullGrant("1122")
+	seen := make(map[string]bool)
+	for i := range 20 {
+		grant.AccessToken = fmt.Sprint("token ", i)
+		mustPut(t, grants, grant)
+		seen[grant.Version()] = true
+		if got := mustGet(t, grants, "1122"); got.AccessToken != grant.AccessToken || got.Version() != grant.Version() {
+			t.Fatalf("after Put %d: %q at version %s", i, got.AccessToken, got.Version())
+		}
+	}
+	if len(seen) != 20 {
+		t.Errorf("20 writes had %d versions", len(seen))
+	}
+}
+
+func TestNoUpdateIsLost(t *testing.T) {
+	t.Parallel()
+	grants := newGrants(t, tokenstore.NewMemory())
+	mustPut(t, grants, &tokenstore.Grant{UserID: "1122", LastError: "0"})
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for done := 0; done < 25; {
+				grant, err := grants.Get(t.Context(), "1122")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				n, _ := strconv.Atoi(grant.LastError)
+				grant.LastError = strconv.Itoa(n + 1)
+				if err = grants.Put(t.Context(), grant); err == nil {
+					done++
+				} else if !errors.Is(err, tokenstore.ErrConflict) {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if got := mustGet(t, grants, "1122").LastError; got != "200" {
+		t.Errorf("200 increments made %s", got)
+	}
+}
+
+func TestDeleteRemovesWhateverIsThere(t *testing.T) {
+	t.Parallel()
+	store := tokenstore.NewMemory()
+	grants := newGrants(t, store)
+	mustDelete(t, grants) // nothing there
+	mustPut(t, grants, fullGrant("1122"))
+	mustPut(t, grants, fullGrant("3344"))
+	mustDelete(t, grants)
+	if err := store.Swap(t.Context(), "grant/1122", "", tokenstore.Record{Version: "v", Data: []byte("no grant")}); err != nil {
+		t.Fatal(err)
+	}
+	mustDelete(t, grants) // not readable
+	if _, err := grants.Get(t.Context(), "1122"); !errors.Is(err, tokenstore.ErrNotFound) {
+		t.Errorf("after Delete: %v; want ErrNotFound", err)
+	}
+	if keys := slices.Collect(maps.Keys(records(t, store))); !slices.Equal(keys, []string{"grant/3344"}) {
+		t.Errorf("the store holds %q", keys)
+	}
+}
+
+func TestDeleteTakesItUpWithWriters(t *testing.T) {
+	t.Parallel()
+	calls := 0
+	store := &swapper{Memory: tokenstore.NewMemory()}
+	plain := newGrants(t, store.Memory)
+	store.swap = func(w write) error {
+		if calls++; calls <= 3 {
+			mustPut(t, plain, mustGet(t, plain, "1122"))
+		}
+		return w.commit()
+	}
+	mustPut(t, plain, fullGrant("1122"))
+	mustDelete(t, newGrants(t, store))
+	if n := len(records(t, store.Memory)); n != 0 || calls != 4 {
+		t.Errorf("%d records are left after %d tries", n, calls)
+	}
+}
+
+func TestDeleteReportsWhatTheStoreSays(t *testing.T) {
+	t.Parallel()
+	errDown := errors.New("store is down")
+	store := &swapper{Memory: tokenstore.NewMemory()}
+	mustPut(t, newGrants(t, store.Memory), fullGrant("1122"))
+	store.swap = func(write) error { return errDown }
+	if err := newGrants(t, store).Delete(t.Context(), "1122"); !errors.Is(err, errDown) || !strings.Contains(err.Error(), `"1122"`) {
+		t.Errorf("the write fails: Delete = %v", err)
+	}
+	store.down = errDown
+	if err := newGrants(t, store).Delete(t.Context(), "1122"); !errors.Is(err, errDown) {
+		t.Errorf("the read fails: Delete = %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	store.down = nil
+	store.swap = func(write) error {
+		cancel()
+		return tokenstore.ErrConflict
+	}
+	if err := newGrants(t, store).Delete(ctx, "1122"); err == nil {
+		t.Error("the context ended in the middle of conflicts, and Delete reported success")
+	}
+}
+
+func TestAllYieldsEveryGrant(t *testing.T) {
+	t.Parallel()
+	store := tokenstore.NewMemory()
+	grants := newGrants(t, store)
+	if err := store.Swap(t.Context(), "state/1", "", tokenstore.Record{Version: "v", Data: []byte("not ours")}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 50 {
+		mustPut(t, grants, fullGrant(fmt.Sprint("user ", i)))
+	}
+	if err := store.Swap(t.Context(), "grant/broken", "", tokenstore.Record{Version: "v", Data: []byte("broken")}); err != nil {
+		t.Fatal(err)
+	}
+	seen, unreadable := make(map[string]bool), 0
+	for grant, err := range grants.All(t.Context()) {
+		var unseal *tokenstore.UnsealError
+		switch {
+		case err == nil:
+			seen[grant.UserID] = true
+			if _, err := grants.Get(t.Context(), grant.UserID); err != nil {
+				t.Error("the store can't be used meanwhile:", err)
+			}
+		case errors.As(err, &unseal) && unseal.UserID == "broken" && grant == nil:
+			unreadable++
+		default:
+			t.Errorf("All yields %v, %v", grant, err)
+		}
+	}
+	if len(seen) != 50 || unreadable != 1 {
+		t.Errorf("All yields %d grants and %d unreadable ones; want 50 and 1", len(seen), unreadable)
+	}
+	n := 0
+	for range 2 {
+		for grant, err := range grants.All(t.Context()) {
+			if (grant == nil) == (err == nil) {
+				t.Errorf("All yields %v, %v", grant, err)
+			}
+			if n++; n%3 == 0 {
+				break // an iteration that goes on regardless panics
+			}
+		}
+	}
+	if n != 6 {
+		t.Errorf("two iterations that end after three grants yield %d", n)
+	}
+}
+
+func TestAllPassesOverWhatIsDeletedMeanwhile(t *testing.T) {
+	t.Parallel()
+	grants := newGrants(t, tokenstore.NewMemory())
+	for i := range 10 {
+		mustPut(t, grants, fullGrant(fmt.Sprint(i)))
+	}
+	yielded := 0
+	for grant, err := range grants.All(t.Context()) {
+		if yielded++; err != nil {
+			t.Fatalf("All yields %v, %v", grant, err)
+		}
+		for i := range 10 {
+			if err := grants.Delete(t.Context(), fmt.Sprint(i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if yielded != 1 {
+		t.Errorf("All yields %d grants, of which 9 were gone", yielded-1)
+	}
+}
+
+func TestAllEndsWithTheStoresError(t *testing.T) {
+	t.Parallel()
+	errDown := errors.New("store is down")
+	store := &swapper{Memory: tokenstore.NewMemory(), down: errDown}
+	for i := range 5 {
+		mustPut(t, newGrants(t, store.Memory), fullGrant(fmt.Sprint(i)))
+	}
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, c := range map[string]struct {
+		ctx   context.Context
+		store tokenstore.TokenStore
+		want  error
+	}{
+		"a store that can't list":     {t.Context(), struct{ tokenstore.TokenStore }{store.Memory}, errors.ErrUnsupported},
+		"a store that can't be read":  {t.Context(), store, errDown},
+		"a context that is over":      {canceled, store.Memory, context.Canceled},
+		"a namespace that can't list": {t.Context(), tokenstore.Namespace(struct{ tokenstore.TokenStore }{store}, "a"), errors.ErrUnsupported},
+	} {
+		var errs []error
+		for grant, err := range newGrants(t, c.store).All(c.ctx) {
+			if errs = append(errs, err); grant != nil {
+				t.Errorf("%s: All yields %v", name, grant)
+			}
+		}
+		if len(errs) != 1 || !errors.Is(errs[0], c.want) {
+			t.Errorf("%s: All yields %v; want %v once", name, errs, c.want)
+		}
+	}
+}
