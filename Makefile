@@ -6,7 +6,7 @@ BENCH    ?= .
 # The packages of every module that go.work joins.
 EVERYTHING = $$(go list -m -f '{{.Dir}}/...')
 
-.PHONY: help test quick lint tools servers bench fuzz cover
+.PHONY: help test quick lint tidy tools servers bench fuzz cover
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -21,6 +21,9 @@ quick: ## the inner loop: the released module's tests
 
 lint: tools ## gofmt, tidiness, allowed requirements, go vet, golangci-lint, shellcheck
 	.ci/lint
+
+tidy: ## go mod tidy in every module
+	go list -m -f '{{.Dir}}' | xargs -n 1 sh -c 'cd "$$0" && go mod tidy'
 
 tools: ## install what make test needs: a C compiler, shellcheck, ./bin/golangci-lint
 	.ci/install tools

@@ -65,8 +65,7 @@ func ConfigFromJSON(data []byte, scopes ...string) (Config, error) {
 
 // jsonPosition returns what of an error of encoding/json can't quote the input: it may be a secret.
 func jsonPosition(err error) error {
-	var wrongType *json.UnmarshalTypeError
-	if errors.As(err, &wrongType) {
+	if wrongType, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return errors.New("wrong type at " + wrongType.Field)
 	}
 	return errors.New("syntax error")

@@ -57,7 +57,8 @@ func WithHostedDomain(domain string) AuthOption {
 
 // GetAuthorizationURL returns the URL to send a person to, where they are asked for their consent: the guide's
 // get_authorization_url. emailAddress, if it is not empty, preselects an account. state comes back to the
-// redirect URL as it is, and goes into ExchangeCode or GetCredentials there; it must be unguessable and used once, as NewState's is.
+// redirect URL as it is, and goes into ExchangeCode or GetCredentials there; it must be unguessable and used once, as
+// NewState's is.
 //
 // The URL asks for offline access, with PKCE (RFC 7636, S256) and a nonce, and by default with
 // prompt=consent, so that a refresh token comes every time.
@@ -75,7 +76,7 @@ func (f *Flow) GetAuthorizationURL(emailAddress, state string, opts ...AuthOptio
 			asked = append(asked, oauth2.SetAuthURLParam(name, value))
 		}
 	}
-	c := f.oauth
+	c := *f.oauth
 	c.Scopes = r.scopes
 	return c.AuthCodeURL(state, asked...)
 }

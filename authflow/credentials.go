@@ -135,8 +135,8 @@ func (c *Credentials) Token() (*oauth2.Token, error) {
 // refresh is due soon it is done in the background. The token holds no refresh token and
 // is shared: do not change it.
 //
-// Errors: *ReauthorizationRequiredError if the grant has ended; *RefreshError if no token can be had for now; the context's error if
-// that ends first, which does not end the refresh that others wait for.
+// Errors: *ReauthorizationRequiredError if the grant has ended; *RefreshError if no token can be had for now; the context's
+// error if that ends first, which does not end the refresh that others wait for.
 func (c *Credentials) TokenContext(ctx context.Context) (*oauth2.Token, error) {
 	return c.source.token(ctx)
 }

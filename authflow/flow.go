@@ -61,15 +61,18 @@ type Config struct {
 // A Flow obtains, stores and refreshes the grants of one OAuth client's users. It is safe for
 // concurrent use. Many Flows, on many machines, may share a store.
 type Flow struct {
-	cfg        Config
-	oauth      oauth2.Config
-	grants     *tokenstore.Grants
-	client     *http.Client
-	idTokens   *oidc.IDTokenVerifier // nil where the provider has no keys
-	sessionKey []byte
-	now        func() time.Time
-	log        *slog.Logger
-	start      time.Time // the zero of the monotonic clock
+	// fmt reaches unexported fields by reflection, and goes through one pointer at most: what holds secrets is behind
+	// another, or in a function.
+	cfg        *Config
+	oauth      *oauth2.Config
+	sessionKey func() []byte
+
+	grants   *tokenstore.Grants
+	client   *http.Client
+	idTokens *oidc.IDTokenVerifier // nil where the provider has no keys
+	now      func() time.Time
+	log      *slog.Logger
+	start    time.Time // the zero of the monotonic clock
 
 	background context.Context // ends with Close
 	stop       context.CancelFunc
@@ -92,9 +95,10 @@ func New(cfg Config) (*Flow, error) {
 	if err != nil {
 		return nil, &ConfigError{Field: "Keys", Problem: err.Error(), Err: err}
 	}
+	sessionKey := cfg.sessionKey()
 	f := &Flow{
-		cfg: cfg,
-		oauth: oauth2.Config{
+		cfg: &cfg,
+		oauth: &oauth2.Config{
 			ClientID:     cfg.ClientID,
 			ClientSecret: cfg.ClientSecret,
 			RedirectURL:  cfg.RedirectURL,
@@ -107,7 +111,7 @@ func New(cfg Config) (*Flow, error) {
 		},
 		grants:     grants,
 		client:     newClient(cfg),
-		sessionKey: cfg.sessionKey(),
+		sessionKey: func() []byte { return sessionKey },
 		now:        cfg.Now,
 		log:        cfg.Logger,
 		start:      time.Now(),

@@ -40,11 +40,11 @@ func Google() Provider {
 	}
 }
 
-// Discover asks issuer for its endpoints (OpenID Connect Discovery 1.0). It uses client, or http.DefaultClient
-// if that is nil; the context bounds the call.
+// Discover asks issuer for its endpoints (OpenID Connect Discovery 1.0). It uses client with the limits of
+// Config.HTTPClient, or a client of its own if that is nil.
 func Discover(ctx context.Context, client *http.Client, issuer string) (Provider, error) {
 	if client == nil {
-		client = http.DefaultClient
+		client = new(http.Client)
 	}
 	found, err := oidc.NewProvider(oidc.ClientContext(ctx, limited(client)), issuer)
 	if err != nil {

@@ -169,8 +169,7 @@ func (s *source) finish(c *call, grant *tokenstore.Grant, err error) {
 func (s *source) pause(err error) time.Duration {
 	p := min(firstPause<<min(s.failures, 10), longestPause)
 	p = p/2 + rand.N(p/2+1)
-	var answer *ProviderError
-	if errors.As(err, &answer) {
+	if answer, ok := errors.AsType[*ProviderError](err); ok {
 		p = max(p, min(answer.RetryAfter, 10*longestPause))
 	}
 	return p

@@ -37,7 +37,7 @@ func (f *Flow) verifier(state string) string { return f.derive("code verifier", 
 func (f *Flow) nonce(state string) string { return f.derive("nonce", state) }
 
 func (f *Flow) derive(purpose, state string) string {
-	mac := hmac.New(sha256.New, f.sessionKey)
+	mac := hmac.New(sha256.New, f.sessionKey())
 	mac.Write([]byte(purpose + "\x00" + state))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }

@@ -28,11 +28,12 @@ type Config struct {
 	// connections. Its Timeout, CheckRedirect and Jar apply too. It must not authorize by itself. Nil: http.DefaultTransport.
 	HTTPClient *http.Client
 
-	// UserAgent is sent with every call. Empty: "mailgrant (gzip)". Google compresses its answers only
-	// for a user agent that contains "gzip": see https://developers.google.com/workspace/gmail/api/guides/performance.
+	// UserAgent is sent with every call, after that of google.golang.org/api. Empty: "mailgrant (gzip)". Google compresses
+	// its answers only for a user agent that contains "gzip":
+	// https://developers.google.com/workspace/gmail/api/guides/performance.
 	UserAgent string
 
-	// Options are passed on to gmail.NewService. Those that choose credentials or an HTTP client have no effect there.
+	// Options are passed on to gmail.NewService. Those that choose credentials, an HTTP client or a user agent have no effect there.
 	Options []option.ClientOption
 }
 
@@ -69,8 +70,7 @@ func (b *Builder) BuildService(ctx context.Context, creds oauth2.TokenSource) (*
 	}
 	client := *b.cfg.HTTPClient
 	client.Transport = &authorizer{creds: creds, next: client.Transport}
-	opts := slices.Concat([]option.ClientOption{option.WithUserAgent(b.cfg.UserAgent)}, b.cfg.Options,
-		[]option.ClientOption{option.WithHTTPClient(&client)})
+	opts := append(slices.Clone(b.cfg.Options), option.WithHTTPClient(&client))
 	if b.cfg.Endpoint != "" {
 		opts = append(opts, option.WithEndpoint(b.cfg.Endpoint))
 	}
@@ -78,5 +78,6 @@ func (b *Builder) BuildService(ctx context.Context, creds oauth2.TokenSource) (*
 	if err != nil {
 		return nil, fmt.Errorf("gmailsvc: build service: %w", err)
 	}
+	svc.UserAgent = b.cfg.UserAgent
 	return &Service{Service: svc}, nil
 }

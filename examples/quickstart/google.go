@@ -1,0 +1,100 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"google.golang.org/api/gmail/v1"
+
+	"github.com/mailgrant/mailgrant/authflow"
+	"github.com/mailgrant/mailgrant/gmailsvc"
+	"github.com/mailgrant/mailgrant/gmailsvc/gmailtest"
+)
+
+// A google is how the program reaches Google, or the one that stands in for it.
+type google struct {
+	config  authflow.Config // but for the store and its keys
+	service gmailsvc.Config
+	person  *gmailtest.Browser // who consents by itself; nil with the real Google
+	close   func()
+}
+
+func openGoogle(set settings, place *place) (*google, error) {
+	if set.clientSecrets == "" {
+		return openInProcess(place)
+	}
+	secrets, err := os.ReadFile(set.clientSecrets)
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := authflow.ConfigFromJSON(secrets, gmail.GmailReadonlyScope)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", set.clientSecrets, err)
+	}
+	return &google{config: cfg, close: func() {}}, nil
+}
+
+// mailbox is the mail of the one user that the Google in process knows.
+//
+//go:embed mail/*.eml
+var mailbox embed.FS
+
+// openInProcess starts a Google in this process, on a loopback port. What it granted is kept in a file, since the real
+// one does not forget between two runs either.
+func openInProcess(place *place) (*google, error) {
+	server, err := gmailtest.Start(gmailtest.Config{
+		StateFile: filepath.Join(place.dir, "google.json"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := fillMailbox(server.AddUser(gmailtest.User{Email: "ada@example.com", Name: "Ada Lindqvist"})); err != nil {
+		return nil, err
+	}
+	// The port is chosen when the answer is awaited.
+	cfg, err := authflow.ConfigFromJSON(server.ClientSecretsJSON("http://127.0.0.1/callback"), gmail.GmailReadonlyScope)
+	if err != nil {
+		return nil, err
+	}
+	cfg.AllowPrivateEndpoints = true
+	cfg.Provider, err = authflow.Discover(context.Background(), nil, server.URL)
+	if err != nil {
+		return nil, err
+	}
+	return &google{
+		config:  cfg,
+		service: gmailsvc.Config{Endpoint: server.APIURL()},
+		person:  &gmailtest.Browser{Server: server},
+		close:   func() { _ = server.Close() },
+	}, nil
+}
+
+// fillMailbox delivers the messages of the mail folder, in the order of their dates. The first line of each names its
+// labels, as in an export of Google Takeout.
+func fillMailbox(box *gmailtest.Mailbox) error {
+	files, err := fs.Glob(mailbox, "mail/*.eml")
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		raw, err := mailbox.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		first, message, _ := bytes.Cut(raw, []byte("\r\n"))
+		labels, ok := strings.CutPrefix(string(first), "X-Gmail-Labels: ")
+		if !ok {
+			return fmt.Errorf("%s: the first line does not name the labels", file)
+		}
+		if _, err := box.Deliver(message, gmailtest.WithLabels(strings.Split(labels, ",")...)); err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+	}
+	return nil
+}
