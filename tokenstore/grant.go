@@ -83,8 +83,12 @@ const (
 	ReasonPolicy Reason = "invalid_rapt"
 	// ReasonExpired: the refresh token was limited in time, and its time is over.
 	ReasonExpired Reason = "expired"
-	// ReasonApplication: the application revoked the grant itself.
-	ReasonApplication Reason = "application"
+	// ReasonUser: the user took the grant back in the application, or the provider said that they did.
+	ReasonUser Reason = "user"
+	// ReasonPassword: the user changed the password, which ends grants with Gmail scopes. Only a security event tells.
+	ReasonPassword Reason = "password"
+	// ReasonSecurity: the provider told of a security event, such as an account taken over.
+	ReasonSecurity Reason = "security_event"
 	// ReasonOtherClient: the grant belongs to another OAuth client than the one that asks. It is never stored.
 	ReasonOtherClient Reason = "other_client"
 )

@@ -134,8 +134,13 @@ func (g *Grants) seal(grant *Grant) (Record, error) {
 	if err != nil {
 		return Record{}, err
 	}
+	return g.sealBytes(grantPrefix+grant.UserID, plain)
+}
+
+// sealBytes returns the record of an encoded grant for key.
+func (g *Grants) sealBytes(key string, plain []byte) (Record, error) {
 	version := rand.Text()
-	data, err := g.aead.Encrypt(plain, g.associatedData(grant.UserID, version))
+	data, err := g.aead.Encrypt(plain, g.associatedData(key, version))
 	if err != nil {
 		return Record{}, err
 	}
@@ -143,7 +148,7 @@ func (g *Grants) seal(grant *Grant) (Record, error) {
 }
 
 func (g *Grants) open(userID string, rec Record) (*Grant, error) {
-	plain, err := g.aead.Decrypt(rec.Data, g.associatedData(userID, rec.Version))
+	plain, err := g.aead.Decrypt(rec.Data, g.associatedData(grantPrefix+userID, rec.Version))
 	if err != nil {
 		return nil, &UnsealError{UserID: userID, Err: err}
 	}
@@ -160,8 +165,8 @@ func (g *Grants) open(userID string, rec Record) (*Grant, error) {
 
 // associatedData names the one place and version that a sealed grant may be read from. A version never holds a
 // NUL, so two pairs never give the same bytes.
-func (g *Grants) associatedData(userID, version string) []byte {
-	return []byte("mailgrant grant\x00" + version + "\x00" + fullKey(g.store, grantPrefix+userID))
+func (g *Grants) associatedData(key, version string) []byte {
+	return []byte("mailgrant grant\x00" + version + "\x00" + fullKey(g.store, key))
 }
 
 // An UnsealError says that a stored grant can't be read: its key is not in the keyring, or the record is

@@ -153,6 +153,11 @@ func (r *Keyring) Decrypt(ciphertext, associatedData []byte) ([]byte, error) {
 	return plain, nil
 }
 
+// sealedByPrimary reports whether it is the primary key that sealed ciphertext.
+func (r *Keyring) sealedByPrimary(ciphertext []byte) bool {
+	return len(ciphertext) >= headerBytes && ciphertext[0] == sealFormat && [keyIDBytes]byte(ciphertext[1:]) == r.keys[0].id
+}
+
 var errNoKeys = &KeyError{Index: -1, Reason: "it has no keys; make it with NewKeyring or ParseKeyring"}
 
 // messageAEAD returns the AEAD of the one message that has salt.

@@ -16,8 +16,10 @@ import (
 // The name counts towards MaxKeyBytes. Keys that are kept in store itself should not start with "ns:".
 func Namespace(store TokenStore, name string) TokenStore {
 	// Escaped, a name holds no slash: no two (name, key) pairs make the same key.
-	return &namespace{store: store, prefix: "ns:" + url.PathEscape(name) + "/"}
+	return &namespace{store: store, prefix: namespacePrefix + url.PathEscape(name) + "/"}
 }
+
+const namespacePrefix = "ns:"
 
 type namespace struct {
 	store  TokenStore
