@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"golang.org/x/net/html/charset"
 	"google.golang.org/api/gmail/v1"
 
 	"github.com/mailgrant/mailgrant/authflow"
@@ -49,7 +50,8 @@ var mailbox embed.FS
 // one does not forget between two runs either.
 func openInProcess(place *place) (*google, error) {
 	server, err := gmailtest.Start(gmailtest.Config{
-		StateFile: filepath.Join(place.dir, "google.json"),
+		StateFile:     filepath.Join(place.dir, "google.json"),
+		CharsetReader: charset.NewReaderLabel,
 	})
 	if err != nil {
 		return nil, err
