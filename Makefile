@@ -11,7 +11,7 @@ EVERYTHING = $$(go list -m -f '{{.Dir}}/...')
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
-test: tools lint ## everything, as CI runs it: lint, consumer, fuzz, all tests under the race detector
+test: tools servers lint ## everything, as CI runs it: lint, consumer, fuzz, all tests under the race detector
 	.ci/consumer
 	.ci/fuzz $(FUZZTIME)
 	.ci/test

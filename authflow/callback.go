@@ -1,6 +1,7 @@
 package authflow
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -13,14 +14,15 @@ import (
 // the provider sends: a parameter missing or repeated (RFC 6749 §3.1), or another issuer's (RFC 9207 §2.4).
 func (f *Flow) ParseCallback(query url.Values) (code, state string, err error) {
 	state = query.Get("state")
+	again := cmp.Or(state, NewState())
 	if err := f.checkCallback(query); err != nil {
-		return "", "", &CodeExchangeError{AuthorizationURL: f.GetAuthorizationURL("", state), Err: err}
+		return "", "", &CodeExchangeError{AuthorizationURL: f.GetAuthorizationURL("", again), Err: err}
 	}
 	if refusal := query.Get("error"); refusal != "" {
 		return "", "", &AuthorizationDeniedError{
 			Code:             trim(refusal),
 			Description:      trim(query.Get("error_description")),
-			AuthorizationURL: f.GetAuthorizationURL("", state),
+			AuthorizationURL: f.GetAuthorizationURL("", again),
 		}
 	}
 	return query.Get("code"), state, nil

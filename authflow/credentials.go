@@ -35,12 +35,12 @@ func (f *Flow) GetCredentials(ctx context.Context, code, state string) (*Credent
 	if err != nil {
 		return nil, err
 	}
-	user, err := f.identify(ctx, token, f.nonce(state))
+	user, err := f.identify(ctx, token, f.nonce(state), code)
 	if err != nil {
 		return nil, &NoUserIDError{AuthorizationURL: f.GetAuthorizationURL("", state), Err: err}
 	}
 	if token.RefreshToken != "" {
-		return f.storeConsent(ctx, user, token)
+		return f.storeConsent(ctx, user, token, false)
 	}
 	creds, err := f.GetStoredCredentials(ctx, user.ID)
 	var ended *ReauthorizationRequiredError
@@ -68,8 +68,9 @@ func (f *Flow) GetStoredCredentials(ctx context.Context, userID string) (*Creden
 	return f.credentials(grant), nil
 }
 
-// storeConsent stores a new consent, which wins over whatever was stored before.
-func (f *Flow) storeConsent(ctx context.Context, user *UserInfo, token *oauth2.Token) (*Credentials, error) {
+// storeConsent stores a new consent, which wins over whatever was stored before, or an imported one, which
+// does not win over a grant that is alive.
+func (f *Flow) storeConsent(ctx context.Context, user *UserInfo, token *oauth2.Token, imported bool) (*Credentials, error) {
 	for {
 		stored, err := f.grants.Get(ctx, user.ID)
 		if errors.Is(err, tokenstore.ErrNotFound) {
@@ -77,6 +78,17 @@ func (f *Flow) storeConsent(ctx context.Context, user *UserInfo, token *oauth2.T
 		}
 		if err != nil {
 			return nil, fmt.Errorf("authflow: store the grant: %w", err)
+		}
+		event := Event{Kind: Reconsented, UserID: user.ID}
+		switch {
+		case imported && stored.Version() != "" && f.usable(stored) == nil:
+			return f.credentials(stored), nil
+		case imported:
+			event.Kind = Imported
+		case stored.Version() == "":
+			event.Kind = Consented
+		case stored.Status.Revoked:
+			event.Kind = Recovered
 		}
 		now := f.now()
 		grant := stored.Clone() // for its version
@@ -95,6 +107,8 @@ func (f *Flow) storeConsent(ctx context.Context, user *UserInfo, token *oauth2.T
 		if err != nil {
 			return nil, fmt.Errorf("authflow: store the grant: %w", err)
 		}
+		event.GrantID = grant.ID
+		f.observe(event)
 		return f.credentials(grant), nil
 	}
 }

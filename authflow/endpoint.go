@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -25,9 +26,10 @@ func newClient(cfg Config) *http.Client {
 	base := cfg.HTTPClient
 	if base == nil {
 		base = new(http.Client)
-		if !cfg.AllowPrivateEndpoints {
-			base.Transport = publicOnly(cfg.Provider)
-		}
+	}
+	if base.Transport == nil && !cfg.AllowPrivateEndpoints {
+		base = new(*base)
+		base.Transport = publicOnly()
 	}
 	return limited(base)
 }
@@ -56,10 +58,10 @@ func (t *limitedTransport) RoundTrip(req *http.Request) (*http.Response, error) 
 	if err != nil {
 		return nil, err
 	}
-	if resp.StatusCode == http.StatusOK && resp.ContentLength != 0 && !isJSON(resp.Header.Get("Content-Type")) {
+	if resp.StatusCode/100 == 2 && resp.ContentLength != 0 && !isJSON(resp.Header.Get("Content-Type")) {
 		resp.Body.Close()
-		return nil, fmt.Errorf("the answer is %q instead of JSON; is this the right endpoint, and is a proxy in between",
-			trim(resp.Header.Get("Content-Type")))
+		return nil, fmt.Errorf("the answer is %s instead of JSON; is this the right endpoint, and is a proxy in between",
+			mediaType(resp.Header.Get("Content-Type")))
 	}
 	resp.Body = &limitedBody{ReadCloser: resp.Body, left: maxAnswerBytes}
 	return resp, nil
@@ -84,25 +86,33 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// publicOnly returns a transport that refuses to dial the provider's endpoints at addresses inside the
-// caller's own network, whatever their names resolve to. A proxy may be anywhere.
-func publicOnly(p Provider) http.RoundTripper {
-	hosts := make(map[string]bool)
-	for _, endpoint := range p.endpoints() {
-		if u, err := url.Parse(endpoint); err == nil {
-			hosts[u.Hostname()] = true
-		}
-	}
+// publicOnly returns a transport that dials no address inside the caller's own network, whatever the provider's names
+// resolve to. A proxy may be anywhere.
+func publicOnly() http.RoundTripper {
+	var proxies sync.Map // by host
 	open := &net.Dialer{Timeout: answerTimeout}
 	guarded := &net.Dialer{Timeout: answerTimeout, Control: refusePrivate}
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		if host, _, err := net.SplitHostPort(addr); err == nil && hosts[host] {
+	return &http.Transport{
+		Proxy: func(req *http.Request) (*url.URL, error) {
+			proxy, err := http.ProxyFromEnvironment(req)
+			if proxy != nil {
+				proxies.Store(proxy.Hostname(), true)
+			}
+			return proxy, err
+		},
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if host, _, err := net.SplitHostPort(addr); err == nil {
+				if _, ok := proxies.Load(host); ok {
+					return open.DialContext(ctx, network, addr)
+				}
+			}
 			return guarded.DialContext(ctx, network, addr)
-		}
-		return open.DialContext(ctx, network, addr)
+		},
+		ForceAttemptHTTP2:   true,
+		MaxIdleConns:        10,
+		IdleConnTimeout:     90 * time.Second,
+		TLSHandshakeTimeout: answerTimeout,
 	}
-	return t
 }
 
 func refusePrivate(_, address string, _ syscall.RawConn) error {
@@ -111,4 +121,13 @@ func refusePrivate(_, address string, _ syscall.RawConn) error {
 		return fmt.Errorf("%s is a loopback, link-local or private address; AllowPrivateEndpoints permits that in tests", address)
 	}
 	return nil
+}
+
+// mediaType names a content type that is common, and no other: it may repeat what was sent.
+func mediaType(contentType string) string {
+	switch media, _, _ := mime.ParseMediaType(contentType); media {
+	case "text/html", "text/plain", "text/xml", "application/xml", "application/x-www-form-urlencoded":
+		return media
+	}
+	return "another type"
 }

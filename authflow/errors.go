@@ -134,6 +134,40 @@ func (e *RefreshError) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("user", e.UserID), slog.String("error", e.Error()))
 }
 
+// A RevocationPendingError says that a grant has ended here, but that the provider could not be told. RetryRevocations
+// tells it later.
+type RevocationPendingError struct {
+	UserID string
+	Err    error `json:"-"`
+}
+
+func (e *RevocationPendingError) Error() string {
+	return fmt.Sprintf("authflow: the grant of user %q has ended here, but the provider could not be told: %v; "+
+		"RetryRevocations tries again", e.UserID, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *RevocationPendingError) Unwrap() error { return e.Err }
+
+// LogValue implements slog.LogValuer.
+func (e *RevocationPendingError) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("user", e.UserID), slog.String("error", e.Error()))
+}
+
+// An AccountMismatchError says that tokens belong to another user than they were said to. Nothing was stored.
+type AccountMismatchError struct {
+	WantUserID, UserID, Email string
+}
+
+func (e *AccountMismatchError) Error() string {
+	return fmt.Sprintf("authflow: the tokens belong to user %q (%s), not to user %q", e.UserID, e.Email, e.WantUserID)
+}
+
+// LogValue implements slog.LogValuer.
+func (e *AccountMismatchError) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("want", e.WantUserID), slog.String("user", e.UserID))
+}
+
 // A ConfigError says what is wrong with a Config.
 type ConfigError struct {
 	Field   string // "ClientID", "Provider.TokenURL", "client_secret.json", ...

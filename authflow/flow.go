@@ -47,8 +47,12 @@ type Config struct {
 	// of any answer.
 	HTTPClient *http.Client
 
-	// Logger is told what people should know of. Nil: nobody is told.
+	// Logger is told of every Event, failures at LevelWarn. Nil: nobody is told.
 	Logger *slog.Logger
+
+	// Observer is told of every Event, as it happens: it must return soon, and may be called by many goroutines at once. Nil:
+	// nobody is told.
+	Observer func(Event)
 
 	// Now is the wall clock. Nil: time.Now. Lifetimes and leases are measured on the monotonic clock instead.
 	Now func() time.Time
@@ -67,12 +71,14 @@ type Flow struct {
 	oauth      *oauth2.Config
 	sessionKey func() []byte
 
-	grants   *tokenstore.Grants
-	client   *http.Client
-	idTokens *oidc.IDTokenVerifier // nil where the provider has no keys
-	now      func() time.Time
-	log      *slog.Logger
-	start    time.Time // the zero of the monotonic clock
+	grants      *tokenstore.Grants
+	client      *http.Client
+	idTokens    *oidc.IDTokenVerifier // nil where the provider has no keys
+	revocations *tokenstore.Grants    // that the provider is still to be told of
+	slots       slots
+	now         func() time.Time
+	log         *slog.Logger
+	start       time.Time // the zero of the monotonic clock
 
 	background context.Context // ends with Close
 	stop       context.CancelFunc
@@ -95,6 +101,10 @@ func New(cfg Config) (*Flow, error) {
 	if err != nil {
 		return nil, &ConfigError{Field: "Keys", Problem: err.Error(), Err: err}
 	}
+	pending, err := tokenstore.NewGrants(tokenstore.Namespace(cfg.Store, revocations), cfg.Keys)
+	if err != nil {
+		return nil, &ConfigError{Field: "Keys", Problem: err.Error(), Err: err}
+	}
 	sessionKey := cfg.sessionKey()
 	f := &Flow{
 		cfg: &cfg,
@@ -109,13 +119,15 @@ func New(cfg Config) (*Flow, error) {
 				AuthStyle: cfg.Provider.AuthStyle,
 			},
 		},
-		grants:     grants,
-		client:     newClient(cfg),
-		sessionKey: func() []byte { return sessionKey },
-		now:        cfg.Now,
-		log:        cfg.Logger,
-		start:      time.Now(),
-		sources:    make(map[string]*source),
+		grants:      grants,
+		revocations: pending,
+		slots:       make(slots, maxRefreshes),
+		client:      newClient(cfg),
+		sessionKey:  func() []byte { return sessionKey },
+		now:         cfg.Now,
+		log:         cfg.Logger,
+		start:       time.Now(),
+		sources:     make(map[string]*source),
 	}
 	f.background, f.stop = context.WithCancel(context.Background())
 	if cfg.Provider.JWKSURL != "" {

@@ -33,14 +33,14 @@ func (f *Flow) GetUserInfo(ctx context.Context, token *oauth2.Token) (*UserInfo,
 }
 
 // identify is GetUserInfo, and checks that the ID token has that nonce unless it is empty.
-func (f *Flow) identify(ctx context.Context, token *oauth2.Token, nonce string) (*UserInfo, error) {
+func (f *Flow) identify(ctx context.Context, token *oauth2.Token, nonce string, secrets ...string) (*UserInfo, error) {
 	raw, _ := token.Extra("id_token").(string)
 	if raw == "" || f.idTokens == nil {
 		return f.askUserInfo(ctx, token)
 	}
 	info, err := f.verifyIDToken(ctx, raw, nonce)
 	if err != nil {
-		return nil, scrubError(err, []string{raw, token.AccessToken, token.RefreshToken, nonce})
+		return nil, scrubError(err, append(secrets, raw, token.AccessToken, token.RefreshToken, nonce))
 	}
 	if info.Email == "" && f.cfg.Provider.UserInfoURL != "" {
 		// Some providers give the address here only. The subject must be the same (OpenID Connect Core 1.0 §5.3.2).

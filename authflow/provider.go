@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/coreos/go-oidc/v3/oidc"
@@ -68,31 +70,27 @@ func Discover(ctx context.Context, client *http.Client, issuer string) (Provider
 	}, nil
 }
 
-// endpoints are the URLs of p that the Flow itself requests. AuthURL is requested by browsers.
-func (p Provider) endpoints() map[string]string {
-	return map[string]string{
-		"Provider.TokenURL":    p.TokenURL,
-		"Provider.RevokeURL":   p.RevokeURL,
-		"Provider.UserInfoURL": p.UserInfoURL,
-		"Provider.JWKSURL":     p.JWKSURL,
-	}
-}
-
 func (p Provider) validate(allowPrivate bool) error {
-	if p.TokenURL == "" {
-		return &ConfigError{Field: "Provider.TokenURL", Problem: "is empty"}
+	if p.JWKSURL != "" && p.Issuer == "" {
+		return &ConfigError{Field: "Provider.Issuer", Problem: "is empty; without it no ID token verifies"}
 	}
 	if p.JWKSURL == "" && p.UserInfoURL == "" {
 		return &ConfigError{Field: "Provider", Problem: "has neither a JWKSURL nor a UserInfoURL; one of them must tell whose grant it is"}
 	}
-	if err := checkEndpoint("Provider.AuthURL", p.AuthURL, allowPrivate); err != nil {
-		return err
-	}
-	for field, endpoint := range p.endpoints() {
-		if endpoint == "" {
+	for _, e := range []struct {
+		field, url string
+		optional   bool
+	}{
+		{"Provider.AuthURL", p.AuthURL, false},
+		{"Provider.TokenURL", p.TokenURL, false},
+		{"Provider.RevokeURL", p.RevokeURL, true},
+		{"Provider.UserInfoURL", p.UserInfoURL, true},
+		{"Provider.JWKSURL", p.JWKSURL, true},
+	} {
+		if e.optional && e.url == "" {
 			continue
 		}
-		if err := checkEndpoint(field, endpoint, allowPrivate); err != nil {
+		if err := checkEndpoint(e.field, e.url, allowPrivate); err != nil {
 			return err
 		}
 	}
@@ -103,8 +101,11 @@ func (p Provider) validate(allowPrivate bool) error {
 // come from a client_secret.json that somebody else supplied. Names that resolve to such
 // addresses are refused when they are dialed.
 func checkEndpoint(field, endpoint string, allowPrivate bool) error {
+	if endpoint == "" {
+		return &ConfigError{Field: field, Problem: "is empty"}
+	}
 	u, err := url.Parse(endpoint)
-	if err != nil || u.Host == "" || u.Opaque != "" || u.User != nil || u.Fragment != "" {
+	if err != nil || u.Hostname() == "" || u.Opaque != "" || u.User != nil || u.Fragment != "" {
 		return &ConfigError{Field: field, Problem: "is not an absolute URL of an endpoint"}
 	}
 	if allowPrivate && u.Scheme == "http" {
@@ -124,7 +125,14 @@ func isPrivateHost(host string) bool {
 		return true
 	}
 	addr, err := netip.ParseAddr(host)
-	return err == nil && isPrivateAddr(addr)
+	if err != nil {
+		// Resolvers may take 2130706433, 0x7f.1 and 127.0.0.1. for addresses, as browsers do.
+		last := strings.TrimSuffix(host, ".")
+		last = strings.ToLower(last[strings.LastIndexByte(last, '.')+1:])
+		_, err := strconv.ParseUint(last, 0, 64)
+		return err == nil || strings.Trim(last, "0123456789") == ""
+	}
+	return isPrivateAddr(addr)
 }
 
 // isLocalhost reports whether host is a name for the loopback interface (RFC 6761 §6.3).
@@ -133,12 +141,19 @@ func isLocalhost(host string) bool {
 	return host == "localhost" || strings.HasSuffix(host, ".localhost")
 }
 
-// sharedAddresses is the carrier-grade NAT range (RFC 6598).
-var sharedAddresses = netip.MustParsePrefix("100.64.0.0/10")
+// innerRanges lead, or may lead, into the caller's own network, though netip takes them for global.
+var innerRanges = []netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"),     // this network (RFC 791)
+	netip.MustParsePrefix("100.64.0.0/10"), // carrier-grade NAT (RFC 6598)
+	netip.MustParsePrefix("::/96"),         // IPv6 that embeds an IPv4 address, which may be any: RFC 4291,
+	netip.MustParsePrefix("64:ff9b::/96"),  // RFC 6052,
+	netip.MustParsePrefix("2002::/16"),     // RFC 3056
+}
 
 func isPrivateAddr(addr netip.Addr) bool {
 	addr = addr.Unmap()
-	return !addr.IsGlobalUnicast() || addr.IsPrivate() || sharedAddresses.Contains(addr)
+	inner := slices.ContainsFunc(innerRanges, func(p netip.Prefix) bool { return p.Contains(addr) })
+	return inner || !addr.IsGlobalUnicast() || addr.IsPrivate()
 }
 
 // checkRedirectURL follows Google's rules for redirect URIs: https, but for the developer's own machine.
@@ -148,7 +163,7 @@ func checkRedirectURL(redirect string) error {
 		return &ConfigError{Field: "RedirectURL", Problem: "is empty; it is one of the redirect URIs registered for the client"}
 	}
 	u, err := url.Parse(redirect)
-	if err != nil || u.Host == "" || u.Opaque != "" || u.Fragment != "" || u.User != nil {
+	if err != nil || u.Hostname() == "" || u.Opaque != "" || u.Fragment != "" || u.User != nil {
 		return &ConfigError{Field: "RedirectURL", Problem: "is not an absolute URL without fragment and user"}
 	}
 	ip := net.ParseIP(u.Hostname())

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -93,15 +94,15 @@ func providerError(err error, secrets ...string) error {
 	}
 	e := &ProviderError{
 		StatusCode:  answer.Response.StatusCode,
-		Code:        scrub(trim(answer.ErrorCode), secrets),
-		Description: scrub(trim(answer.ErrorDescription), secrets),
+		Code:        trim(scrub(answer.ErrorCode, secrets)),
+		Description: trim(scrub(answer.ErrorDescription, secrets)),
 		RetryAfter:  retryAfter(answer.Response.Header),
 	}
 	var google struct {
 		Subtype string `json:"error_subtype"`
 	}
 	if json.Unmarshal(answer.Body, &google) == nil {
-		e.Subtype = scrub(trim(google.Subtype), secrets)
+		e.Subtype = trim(scrub(google.Subtype, secrets))
 	}
 	if e.StatusCode >= 500 {
 		e.Code = "" // whoever failed is no authority on the grant
@@ -121,6 +122,13 @@ func scrub(text string, secrets []string) string {
 	for _, s := range secrets {
 		if s != "" {
 			text = strings.ReplaceAll(text, s, redacted)
+			text = strings.ReplaceAll(text, url.QueryEscape(s), redacted)
+			// No escaping changes letters and digits.
+			for run := range strings.FieldsFuncSeq(s, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
+				if len(run) >= 12 {
+					text = strings.ReplaceAll(text, run, redacted)
+				}
+			}
 		}
 	}
 	return text

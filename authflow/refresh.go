@@ -23,8 +23,23 @@ const (
 	renewTimeout   = leaseDuration + refreshTimeout + storeTimeout
 	firstPoll      = 50 * time.Millisecond
 	longestPoll    = time.Second
-	attempts       = 3 // at the provider, a refresh
+	attempts       = 3  // at the provider, a refresh
+	maxRefreshes   = 64 // at a time: after an outage the provider is not stormed
 )
+
+// slots bound how many refreshes a Flow does at a time.
+type slots chan struct{}
+
+func (s slots) acquire(ctx context.Context) error {
+	select {
+	case s <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s slots) release() { <-s }
 
 // A need says which token will do. The zero need is any live one.
 type need struct {
@@ -64,7 +79,11 @@ func (f *Flow) renew(ctx context.Context, userID string, want need) (*tokenstore
 			poll = min(poll*3/2, longestPoll)
 			continue
 		}
+		if err := f.slots.acquire(ctx); err != nil {
+			return nil, fmt.Errorf("too many refreshes are waiting: %w", err)
+		}
 		renewed, err := f.claimAndRefresh(ctx, grant, holder)
+		f.slots.release()
 		if errors.Is(err, tokenstore.ErrConflict) || errors.Is(err, errSuperseded) {
 			continue
 		}
@@ -98,13 +117,16 @@ func (f *Flow) claimAndRefresh(ctx context.Context, grant *tokenstore.Grant, hol
 			return nil, err
 		}
 	}
+	begin := f.elapsed()
 	token, err := f.refresh(ctx, claimed.RefreshToken)
+	took := f.elapsed() - begin
 	// What the provider said is written down even if the time is up.
 	ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
 	var answer *ProviderError
 	switch {
 	case err == nil:
+		f.observe(Event{Kind: Refreshed, UserID: grant.UserID, GrantID: grant.ID, Took: took})
 		return f.storeRefreshed(ctx, claimed, token)
 	case errors.As(err, &answer) && answer.grantEnded():
 		return nil, f.storeEnded(ctx, claimed, answer)
@@ -112,9 +134,9 @@ func (f *Flow) claimAndRefresh(ctx context.Context, grant *tokenstore.Grant, hol
 	released := claimed.Clone()
 	released.Lease, released.LastError, released.UpdatedAt = nil, err.Error(), f.now()
 	if perr := f.grants.Put(ctx, released); perr != nil && !errors.Is(perr, tokenstore.ErrConflict) {
-		f.log.Warn("mailgrant: the lease of a failed refresh could not be given back; it runs out by itself",
-			"user", grant.UserID, "error", perr)
+		f.observe(Event{Kind: StoreTrouble, UserID: grant.UserID, GrantID: grant.ID, Err: perr}) // the lease runs out by itself
 	}
+	f.observe(Event{Kind: RefreshFailed, UserID: grant.UserID, GrantID: grant.ID, Err: err, Took: took})
 	return nil, err
 }
 
@@ -139,9 +161,24 @@ func (f *Flow) refresh(ctx context.Context, refreshToken string) (*oauth2.Token,
 	}
 }
 
-// storeRefreshed stores a new access token. A consent or deletion that came meanwhile wins.
+// storeRefreshed stores a new access token, later if need be. A consent or deletion that came meanwhile wins.
 func (f *Flow) storeRefreshed(ctx context.Context, claimed *tokenstore.Grant, token *oauth2.Token) (*tokenstore.Grant, error) {
-	next := claimed.Clone()
+	next, err := f.merge(ctx, claimed, claimed.Clone(), token)
+	if err == nil || superseded(err) {
+		return next, err
+	}
+	f.observe(Event{Kind: StoreTrouble, UserID: claimed.UserID, GrantID: claimed.ID, Err: err})
+	f.storeLater(claimed, next.Clone(), token)
+	return next, nil
+}
+
+func superseded(err error) bool {
+	return errors.Is(err, errSuperseded) || errors.Is(err, tokenstore.ErrNotFound)
+}
+
+// merge writes token into next and stores it. Where something else is stored by now, token goes into that, unless it is
+// another consent or holds another refresh token than the one that was used.
+func (f *Flow) merge(ctx context.Context, claimed, next *tokenstore.Grant, token *oauth2.Token) (*tokenstore.Grant, error) {
 	for {
 		now := f.now()
 		next.Lease, next.LastError = nil, ""
@@ -155,17 +192,13 @@ func (f *Flow) storeRefreshed(ctx context.Context, claimed *tokenstore.Grant, to
 		}
 		next.Scopes = grantedScopes(token, next.Scopes)
 		err := f.grants.Put(ctx, next)
-		if err == nil {
-			return next, nil
-		}
 		if !errors.Is(err, tokenstore.ErrConflict) {
-			f.storeLater(next.Clone())
-			return next, nil
+			return next, err
 		}
 		stored, err := f.grants.Get(ctx, claimed.UserID)
 		switch {
 		case err != nil:
-			return nil, err
+			return next, err
 		case stored.AccessToken == token.AccessToken:
 			return stored, nil // an earlier write took effect after all
 		case stored.ID != claimed.ID || stored.RefreshToken != claimed.RefreshToken || stored.Status.Revoked:
@@ -175,7 +208,8 @@ func (f *Flow) storeRefreshed(ctx context.Context, claimed *tokenstore.Grant, to
 	}
 }
 
-// storeEnded marks the grant revoked, if its refresh token is still the one that the provider refused.
+// storeEnded marks the grant revoked, if its refresh token is still the one that the provider refused. The token is kept: should
+// the provider turn out to have erred, no grant is lost.
 func (f *Flow) storeEnded(ctx context.Context, claimed *tokenstore.Grant, answer *ProviderError) error {
 	for {
 		stored, err := f.grants.Get(ctx, claimed.UserID)
@@ -185,43 +219,39 @@ func (f *Flow) storeEnded(ctx context.Context, claimed *tokenstore.Grant, answer
 		if stored.ID != claimed.ID || stored.RefreshToken != claimed.RefreshToken || stored.Status.Revoked {
 			return errSuperseded
 		}
-		now := f.now()
-		stored.Status = tokenstore.Status{Revoked: true, Reason: endReason(stored, answer, now), At: now}
-		stored.Lease, stored.LastError, stored.UpdatedAt = nil, answer.Error(), now
-		stored.AccessToken, stored.Expiry = "", time.Time{}
+		f.end(stored, f.endReason(stored, answer), answer.Error())
 		err = f.grants.Put(ctx, stored)
 		if errors.Is(err, tokenstore.ErrConflict) {
 			continue
 		}
 		if err != nil {
-			f.log.Warn("mailgrant: the end of a grant could not be stored; the next refresh finds it again",
-				"user", claimed.UserID, "error", err)
+			f.observe(Event{Kind: StoreTrouble, UserID: stored.UserID, GrantID: stored.ID, Err: err})
 		}
+		f.observe(Event{Kind: Revoked, UserID: stored.UserID, GrantID: stored.ID, Reason: stored.Status.Reason, Err: answer})
 		return f.reauthorization(stored, answer)
 	}
 }
 
-func endReason(g *tokenstore.Grant, answer *ProviderError, now time.Time) tokenstore.Reason {
+func (f *Flow) endReason(g *tokenstore.Grant, answer *ProviderError) tokenstore.Reason {
 	switch {
 	case answer.Subtype == subtypeRAPT:
 		return tokenstore.ReasonPolicy
-	case !g.RefreshTokenExpiry.IsZero() && now.After(g.RefreshTokenExpiry):
+	case !g.RefreshTokenExpiry.IsZero() && f.now().After(g.RefreshTokenExpiry):
 		return tokenstore.ReasonExpired
 	}
 	return tokenstore.ReasonInvalidGrant
 }
 
-// storeLater keeps trying to store a refreshed grant whose token is being served already, until it is stored or
-// something newer is.
-func (f *Flow) storeLater(grant *tokenstore.Grant) {
-	f.log.Warn("mailgrant: a refreshed token could not be stored; it is served, and stored later", "user", grant.UserID)
+// storeLater keeps trying to store a token that is being served already, until it is stored or something newer is. When the
+// Flow closes it tries once more: a refresh token that rotated would be lost.
+func (f *Flow) storeLater(claimed, next *tokenstore.Grant, token *oauth2.Token) {
 	f.goBackground(func(ctx context.Context) {
 		for pause := firstPause; ; pause = min(2*pause, longestPause) {
-			if sleep(ctx, pause/2+mathrand.N(pause)) != nil {
-				return
-			}
-			err := f.grants.Put(ctx, grant)
-			if err == nil || errors.Is(err, tokenstore.ErrConflict) {
+			closing := sleep(ctx, pause/2+mathrand.N(pause)) != nil
+			attempt, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+			_, err := f.merge(attempt, claimed, next.Clone(), token)
+			cancel()
+			if err == nil || superseded(err) || closing {
 				return
 			}
 		}

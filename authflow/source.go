@@ -37,6 +37,7 @@ type source struct {
 	failures int           // in a row
 	failed   error         // the last failure, answered to all who ask before retryAt
 	retryAt  time.Duration
+	ended    string // the ID of a grant that ended: its tokens are served no more
 }
 
 // A liveToken is a token and its times, on the Flow's monotonic clock. It is immutable.
@@ -52,6 +53,7 @@ type liveToken struct {
 
 // A call is one read or refresh, shared by all who wait for it.
 type call struct {
+	want  need
 	done  chan struct{} // closed when the rest is set
 	token *oauth2.Token
 	err   error
@@ -105,6 +107,9 @@ func (s *source) replace(ctx context.Context, rejected string) (*oauth2.Token, e
 		if err != nil || token.AccessToken != rejected {
 			return token, err
 		}
+		if c.want.rejected == rejected {
+			return nil, &RefreshError{UserID: s.userID, Err: errors.New("the provider insists on a token that was rejected")}
+		}
 		// The call had begun before anybody knew of the rejection.
 	}
 }
@@ -124,7 +129,7 @@ func (s *source) join(want need, now time.Duration) *call {
 
 // begin starts a call. s.mu is held.
 func (s *source) begin(want need) *call {
-	c := &call{done: make(chan struct{})}
+	c := &call{want: want, done: make(chan struct{})}
 	s.call = c
 	work := func(ctx context.Context) {
 		grant, err := s.flow.renew(ctx, s.userID, want)
@@ -146,22 +151,20 @@ func (s *source) finish(c *call, grant *tokenstore.Grant, err error) {
 	now := s.flow.elapsed()
 	if err == nil {
 		s.set(grant, now)
-		c.token = s.live.Load().token
+		c.token = served(grant)
 		return
 	}
-	var ended *ReauthorizationRequiredError
-	if !errors.As(err, &ended) {
+	_, ended := errors.AsType[*ReauthorizationRequiredError](err)
+	if !ended {
 		err = &RefreshError{UserID: s.userID, Err: err}
 	}
 	c.err, s.failed = err, err
 	s.retryAt = now + s.pause(err)
 	s.failures++
-	if ended != nil || errors.Is(err, tokenstore.ErrNotFound) {
+	if ended || errors.Is(err, tokenstore.ErrNotFound) {
 		s.live.Store(nil)
 	} else if l := s.live.Load(); l != nil {
 		s.quieten(l, s.retryAt)
-		s.flow.log.Warn("mailgrant: the token could not be renewed; the old one is served while it lives",
-			"user", s.userID, "error", err)
 	}
 }
 
@@ -192,21 +195,38 @@ func (s *source) adopt(grant *tokenstore.Grant) {
 			return
 		}
 	}
-	s.set(grant, s.flow.elapsed())
+	// A grant without a live token is no news: what failed is not forgotten for it.
+	if (need{}).met(grant, s.flow.now()) {
+		s.set(grant, s.flow.elapsed())
+	}
+}
+
+// served returns the token of grant as callers get it: without the refresh token.
+func served(grant *tokenstore.Grant) *oauth2.Token {
+	return &oauth2.Token{AccessToken: grant.AccessToken, TokenType: "Bearer", Expiry: grant.Expiry}
+}
+
+// drop forgets the token of a grant that has ended, and of which an older reading may still be on its way here.
+func (s *source) drop(grantID string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = grantID
+	s.live.Store(nil)
+	s.failures, s.failed, s.retryAt = 0, nil, 0
 }
 
 // set makes grant's token the live one. s.mu is held.
 func (s *source) set(grant *tokenstore.Grant, now time.Duration) {
 	s.failures, s.failed, s.retryAt = 0, nil, 0
 	left := grant.Expiry.Sub(s.flow.now()) - expiryMargin
-	if grant.AccessToken == "" || left <= 0 {
+	if grant.AccessToken == "" || left <= 0 || grant.ID == s.ended {
 		s.live.Store(nil)
 		return
 	}
 	lifetime := max(grant.Expiry.Sub(grant.LastRefresh), left)
 	early := time.Duration((1 - refreshFrom - refreshWithin*rand.Float64()) * float64(lifetime))
 	next := &liveToken{
-		token:   &oauth2.Token{AccessToken: grant.AccessToken, TokenType: "Bearer", Expiry: grant.Expiry},
+		token:   served(grant),
 		expires: now + left,
 		refresh: now + max(left-early, 0),
 		grantID: grant.ID,

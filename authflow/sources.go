@@ -23,6 +23,16 @@ func (f *Flow) source(userID string) *source {
 	return s
 }
 
+// drop makes the source of userID, if there is one, forget the tokens of a grant that has ended.
+func (f *Flow) drop(userID, grantID string) {
+	f.mu.Lock()
+	s := f.sources[userID]
+	f.mu.Unlock()
+	if s != nil {
+		s.drop(grantID)
+	}
+}
+
 // evict looks at a few sources, in the map's random order, and drops the idle ones; where the cache is full it
 // drops the one that was idle longest. So the cache shrinks as it is used, without a list or a goroutine. f.mu is held.
 func (f *Flow) evict() {
@@ -46,9 +56,12 @@ func (f *Flow) evict() {
 	}
 }
 
-// idle returns how long nobody has asked s for anything, and whether it is at work.
+// idle returns how long nobody has asked s for anything, and whether it is at work. It does not wait for s.mu, whose holder may
+// be waiting for f.mu.
 func (s *source) idle(now time.Duration) (time.Duration, bool) {
-	s.mu.Lock()
+	if !s.mu.TryLock() {
+		return 0, true
+	}
 	defer s.mu.Unlock()
 	return now - s.used, s.call != nil
 }

@@ -83,6 +83,8 @@ const (
 	ReasonPolicy Reason = "invalid_rapt"
 	// ReasonExpired: the refresh token was limited in time, and its time is over.
 	ReasonExpired Reason = "expired"
+	// ReasonApplication: the application revoked the grant itself.
+	ReasonApplication Reason = "application"
 	// ReasonUser: the user took the grant back in the application, or the provider said that they did.
 	ReasonUser Reason = "user"
 	// ReasonPassword: the user changed the password, which ends grants with Gmail scopes. Only a security event tells.

@@ -1,0 +1,55 @@
+package authflow
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/mailgrant/mailgrant/tokenstore"
+)
+
+// An ImportedToken is a refresh token from an older system. It must have been issued to the same OAuth client.
+type ImportedToken struct {
+	RefreshToken string
+
+	// UserID and Email are who the older system says it belongs to. UserID is checked where the provider tells, and used
+	// where it does not: a token without the scopes "openid" or "email" does not tell.
+	UserID, Email string
+}
+
+// Import takes over a refresh token from an older system, without a consent. It refreshes the token once, finds out whose it
+// is and what it may do, and stores the grant. A user who has a grant here that is alive keeps that one, and it
+// is returned. Import may be repeated, and called for many tokens at once.
+//
+// Errors: *ReauthorizationRequiredError if the token is dead, with the UserID and Email of t; *NoUserIDError if neither the
+// provider nor t tells whose it is; *AccountMismatchError if it is another user's than t says; *RefreshError if the
+// provider can't be asked now; what the store answers otherwise.
+func (f *Flow) Import(ctx context.Context, t ImportedToken) (*Credentials, error) {
+	if t.RefreshToken == "" {
+		return nil, errors.New("authflow: import: the refresh token is empty")
+	}
+	// A provider that rotates refresh tokens has just ended the old one when the new one is to be stored: the store must be there.
+	if _, err := f.grants.Get(ctx, cmp.Or(t.UserID, "import")); err != nil && !errors.Is(err, tokenstore.ErrNotFound) {
+		return nil, fmt.Errorf("authflow: import: %w", err)
+	}
+	token, err := f.refresh(ctx, t.RefreshToken)
+	if answer, ok := errors.AsType[*ProviderError](err); ok && answer.grantEnded() {
+		dead := &tokenstore.Grant{UserID: t.UserID, Email: t.Email}
+		f.end(dead, f.endReason(dead, answer), "")
+		return nil, f.reauthorization(dead, answer)
+	}
+	if err != nil {
+		return nil, &RefreshError{UserID: t.UserID, Err: err}
+	}
+	user, err := f.identify(ctx, token, "")
+	switch {
+	case err != nil && t.UserID == "":
+		return nil, &NoUserIDError{Err: err}
+	case err != nil:
+		user = &UserInfo{ID: t.UserID, Email: t.Email}
+	case t.UserID != "" && t.UserID != user.ID:
+		return nil, &AccountMismatchError{WantUserID: t.UserID, UserID: user.ID, Email: user.Email}
+	}
+	return f.storeConsent(ctx, user, token, true)
+}

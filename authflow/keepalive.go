@@ -1,0 +1,78 @@
+package authflow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/mailgrant/mailgrant/tokenstore"
+)
+
+// KeepAliveOptions say which grants KeepAlive refreshes, and how fast.
+type KeepAliveOptions struct {
+	// Idle is how long a grant must not have been refreshed. 0: 30 days.
+	Idle time.Duration
+	// PerSecond bounds the refreshes a second. 0: 5.
+	PerSecond float64
+}
+
+// A KeepAliveReport counts what KeepAlive found.
+type KeepAliveReport struct {
+	Seen      int // grants looked at
+	Refreshed int // of them
+	Ended     int // found to have ended, and marked
+	Failed    int // could not be refreshed for now, or read
+}
+
+// KeepAlive refreshes the grants that nobody used for a long time: Google ends a refresh token that is not used for six
+// months (https://developers.google.com/identity/protocols/oauth2#expiration), and without a refresh nobody notices that a user
+// took a grant back. Call it once a day or so, from any process; several at once do no grant twice.
+//
+// Errors: the context's; errors.ErrUnsupported, wrapped, if the store can't list; what the store answers otherwise. A grant
+// that can't be refreshed is counted, told to the Observer, and no error.
+func (f *Flow) KeepAlive(ctx context.Context, opts KeepAliveOptions) (KeepAliveReport, error) {
+	var report KeepAliveReport
+	if opts.Idle < 0 || opts.PerSecond < 0 {
+		return report, errors.New("authflow: keep alive: Idle and PerSecond must not be negative")
+	}
+	if opts.Idle == 0 {
+		opts.Idle = 30 * 24 * time.Hour
+	}
+	if opts.PerSecond == 0 {
+		opts.PerSecond = 5
+	}
+	pace := time.NewTicker(time.Duration(float64(time.Second) / opts.PerSecond))
+	defer pace.Stop()
+	for grant, err := range f.grants.All(ctx) {
+		report.Seen++
+		if _, unreadable := errors.AsType[*tokenstore.UnsealError](err); unreadable {
+			report.Failed++
+			continue
+		}
+		if err != nil {
+			return report, fmt.Errorf("authflow: keep alive: %w", err)
+		}
+		if f.usable(grant) != nil || f.now().Sub(grant.LastRefresh) < opts.Idle {
+			continue
+		}
+		select {
+		case <-pace.C:
+		case <-ctx.Done():
+			return report, fmt.Errorf("authflow: keep alive: %w", ctx.Err())
+		}
+		_, err := f.renew(ctx, grant.UserID, need{after: grant.Expiry})
+		_, ended := errors.AsType[*ReauthorizationRequiredError](err)
+		switch {
+		case err == nil:
+			report.Refreshed++
+		case ended:
+			report.Ended++
+		case ctx.Err() != nil:
+			return report, fmt.Errorf("authflow: keep alive: %w", ctx.Err())
+		default:
+			report.Failed++
+		}
+	}
+	return report, nil
+}
