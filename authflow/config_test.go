@@ -64,7 +64,7 @@ func TestNewNamesTheFieldThatIsWrong(t *testing.T) {
 			func(cfg *authflow.Config) { cfg.ClientSecret = "" }, "SessionKey", "32 random bytes",
 		},
 		"no token endpoint":         {provider(func(p *authflow.Provider) { p.TokenURL = "" }), "Provider.TokenURL", "is empty"},
-		"no authorization endpoint": {provider(func(p *authflow.Provider) { p.AuthURL = "" }), "Provider.AuthURL", "absolute"},
+		"no authorization endpoint": {provider(func(p *authflow.Provider) { p.AuthURL = "" }), "Provider.AuthURL", "is empty"},
 		"nobody who tells the user": {
 			provider(func(p *authflow.Provider) { p.JWKSURL, p.UserInfoURL = "", "" }), "Provider", "whose grant",
 		},
