@@ -57,7 +57,7 @@ func (f *Flow) observe(e Event) {
 	case RefreshFailed, StoreTrouble:
 		level = slog.LevelWarn
 	}
-	f.log.Log(f.background, level, "mailgrant: grant "+string(e.Kind), "event", e)
+	f.log.Log(f.background, level, "mailgrant: something happened to a grant", "event", e)
 	if f.cfg.Observer != nil {
 		f.cfg.Observer(e)
 	}

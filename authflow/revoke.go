@@ -19,9 +19,9 @@ import (
 // revocations is the namespace, in the Flow's own store, of the grants that the provider is still to be told of.
 const revocations = "mailgrant revocations"
 
-// Revoke ends a user's grant: here at once, and at the provider by its revocation endpoint (RFC 7009). At Google that ends the grant
-// of the user to the whole project, over all its clients. What stays is a record that says when and why,
-// without tokens; Forget removes it.
+// Revoke ends a user's grant: here at once, and at the provider by its revocation endpoint (RFC 7009). At Google that
+// ends the grant of the user to the whole project, over all its clients. What stays is a record that says when
+// and why, without tokens; Forget removes it.
 //
 // If the provider can't be reached, the grant has ended here all the same, Revoke returns a *RevocationPendingError, and
 // RetryRevocations tells the provider later.
@@ -82,9 +82,9 @@ func (f *Flow) end(grant *tokenstore.Grant, reason tokenstore.Reason, lastError 
 	grant.Lease, grant.LastError, grant.UpdatedAt = nil, lastError, now
 }
 
-// Forget deletes what is stored of a user's grant, readable or not. The provider is not told, so the user still finds the application
-// among those with access to their account, and other systems of the project keep their grants. It is
-// no error if nothing is stored. A revocation that is pending stays so.
+// Forget deletes what is stored of a user's grant, readable or not. The provider is not told, so the user still finds the
+// application among those with access to their account, and other systems of the project keep their grants. It
+// is no error if nothing is stored. A revocation that is pending stays so.
 func (f *Flow) Forget(ctx context.Context, userID string) error {
 	var grantID string
 	if grant, err := f.grants.Get(ctx, userID); err == nil {

@@ -90,7 +90,9 @@ type blockingHandler struct {
 	entered, release chan struct{}
 }
 
-func (h blockingHandler) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelWarn }
+func (h blockingHandler) Enabled(_ context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn
+}
 
 func (h blockingHandler) Handle(context.Context, slog.Record) error {
 	h.entered <- struct{}{}

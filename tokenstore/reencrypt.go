@@ -14,12 +14,11 @@ type Progress struct {
 	Unreadable int // of them, not opened: sealed with a missing key, or damaged
 }
 
-// Reencrypt seals every grant in store, those in namespaces too, with aead's primary key, so that the older keys can be dropped from
-// a Keyring. Writers may go on meanwhile: what they write is sealed with the primary key already, and a record that
-// changes under Reencrypt's hands is left to them.
+// Reencrypt seals every grant in store, those in namespaces too, with aead's primary key, so that the older keys can be
+// dropped from a Keyring. Writers may go on meanwhile, if they have the new key too and seal with it.
 //
-// It holds one grant at a time. Run again after an interruption, it reads everything but writes only what is left. With an AEAD other
-// than a Keyring, which can't tell which key sealed a record, it writes everything.
+// It holds one grant at a time. Run again after an interruption, it reads everything but writes only what is left. With
+// an AEAD other than a Keyring, which can't tell which key sealed a record, it writes everything.
 //
 // report, unless it is nil, is called after each grant. Grants that can't be read are counted and left as they
 // are; the error wraps the first of their *UnsealErrors. Other errors, the store's, end the run.
