@@ -31,8 +31,8 @@ tools: ## install what make test needs: a C compiler, shellcheck, ./bin/golangci
 servers: ## install PostgreSQL, MariaDB and Redis
 	.ci/install servers
 
-bench: ## every benchmark; BENCH=regexp picks
-	go test -run '^$$' -bench '$(BENCH)' -benchmem $(EVERYTHING)
+bench: servers ## every benchmark beside its peer, in benchstat's table; BENCH=regexp picks
+	.ci/bench '$(BENCH)'
 
 fuzz: ## every fuzz target for FUZZTIME each
 	.ci/fuzz $(FUZZTIME)

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/mattn/go-runewidth"
@@ -149,12 +150,14 @@ func interactive(t *testing.T, decide func(consentURL string)) (string, error) {
 		writer.Close()
 		done <- err
 	}()
+	var person sync.WaitGroup
+	defer person.Wait()
 	var text strings.Builder
 	lines := bufio.NewScanner(reader)
 	for lines.Scan() {
 		fmt.Fprintln(&text, lines.Text())
 		if strings.HasPrefix(lines.Text(), "  http") {
-			go decide(strings.TrimSpace(lines.Text()))
+			person.Go(func() { decide(strings.TrimSpace(lines.Text())) })
 		}
 	}
 	return text.String(), <-done
