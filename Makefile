@@ -3,9 +3,6 @@
 FUZZTIME ?= 5s
 BENCH    ?= .
 
-# The packages of every module that go.work joins.
-EVERYTHING = $$(go list -m -f '{{.Dir}}/...')
-
 .PHONY: help test quick lint tidy tools servers bench fuzz cover
 
 help: ## list the targets

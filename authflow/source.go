@@ -59,8 +59,7 @@ type liveToken struct {
 	created int64 // when the user consented, in Unix microseconds
 }
 
-// A consent tells the grants of one user apart: the hash of a grant's ID, of which few are ever compared, in a quarter of
-// the space. Zero is none.
+// A consent stands for a grant's ID in 8 bytes: its hash, which is compared with those of the same user only. Zero is none.
 type consent uint64
 
 func consentOf(grantID string) consent {

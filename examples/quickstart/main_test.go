@@ -156,8 +156,8 @@ func interactive(t *testing.T, decide func(consentURL string)) (string, error) {
 	lines := bufio.NewScanner(reader)
 	for lines.Scan() {
 		fmt.Fprintln(&text, lines.Text())
-		if strings.HasPrefix(lines.Text(), "  http") {
-			person.Go(func() { decide(strings.TrimSpace(lines.Text())) })
+		if consentURL, ok := strings.CutPrefix(lines.Text(), "  http"); ok {
+			person.Go(func() { decide("http" + consentURL) })
 		}
 	}
 	return text.String(), <-done
