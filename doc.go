@@ -38,7 +38,7 @@
 // # The grant ends
 //
 // A user may take a grant back at any time. Whatever call notices answers with an
-// *authflow.ReauthorizationRequiredError, also out of a plain call to the Gmail API; it carries the URL to send the person to.
+// *authflow.ReauthorizationRequiredError, also out of a plain call to the Gmail API; it says whom to ask for a new consent.
 //
 // To see all of it run with nothing but Go: go run ./examples/quickstart
 package mailgrant

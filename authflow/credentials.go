@@ -29,7 +29,8 @@ var _ oauth2.TokenSource = (*Credentials)(nil)
 // a user who consented before, the stored grant is returned as it is.
 //
 // Errors: *CodeExchangeError; *NoUserIDError; *NoRefreshTokenError if there is no refresh token, neither new nor
-// stored, or the stored grant has ended; what the store answers otherwise, as *tokenstore.UnsealError.
+// stored, or the stored grant has ended; what the store answers otherwise. A stored grant that can't be read
+// (*tokenstore.UnsealError) is not overwritten: after Forget, the person can consent again.
 func (f *Flow) GetCredentials(ctx context.Context, code, state string) (*Credentials, error) {
 	token, err := f.ExchangeCode(ctx, code, state)
 	if err != nil {
@@ -63,6 +64,7 @@ func (f *Flow) GetStoredCredentials(ctx context.Context, userID string) (*Creden
 		return nil, fmt.Errorf("authflow: stored credentials: %w", err)
 	}
 	if err := f.usable(grant); err != nil {
+		f.source(userID).drop(grant.ID, err)
 		return nil, err
 	}
 	return f.credentials(grant), nil
@@ -71,28 +73,22 @@ func (f *Flow) GetStoredCredentials(ctx context.Context, userID string) (*Creden
 // storeConsent stores a new consent, which wins over whatever was stored before, or an imported one, which
 // does not win over a grant that is alive.
 func (f *Flow) storeConsent(ctx context.Context, user *UserInfo, token *oauth2.Token, imported bool) (*Credentials, error) {
-	for {
-		stored, err := f.grants.Get(ctx, user.ID)
-		if errors.Is(err, tokenstore.ErrNotFound) {
-			stored, err = new(tokenstore.Grant), nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("authflow: store the grant: %w", err)
-		}
-		event := Event{Kind: Reconsented, UserID: user.ID}
+	event := Event{UserID: user.ID}
+	grant, err := f.grants.Update(ctx, user.ID, func(grant *tokenstore.Grant) error {
 		switch {
-		case imported && stored.Version() != "" && f.usable(stored) == nil:
-			return f.credentials(stored), nil
+		case imported && grant.Version() != "" && f.usable(grant) == nil:
+			return errSuperseded
 		case imported:
 			event.Kind = Imported
-		case stored.Version() == "":
+		case grant.Version() == "":
 			event.Kind = Consented
-		case stored.Status.Revoked:
+		case grant.Status.Revoked:
 			event.Kind = Recovered
+		default:
+			event.Kind = Reconsented
 		}
 		now := f.now()
-		grant := stored.Clone() // for its version
-		grant.UserID, grant.Email, grant.ClientID = user.ID, user.Email, f.cfg.ClientID
+		grant.Email, grant.ClientID = user.Email, f.cfg.ClientID
 		grant.ID = rand.Text()
 		grant.RefreshToken, grant.RefreshTokenExpiry = token.RefreshToken, f.refreshTokenExpiry(token)
 		grant.AccessToken, grant.Expiry = token.AccessToken, token.Expiry
@@ -100,17 +96,17 @@ func (f *Flow) storeConsent(ctx context.Context, user *UserInfo, token *oauth2.T
 		grant.Status, grant.Lease = tokenstore.Active, nil
 		grant.LastRefresh, grant.LastError = now, ""
 		grant.CreatedAt, grant.UpdatedAt = now, now
-		err = f.grants.Put(ctx, grant)
-		if errors.Is(err, tokenstore.ErrConflict) {
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("authflow: store the grant: %w", err)
-		}
+		return nil
+	})
+	switch {
+	case errors.Is(err, errSuperseded): // by the grant that is there
+	case err != nil:
+		return nil, fmt.Errorf("authflow: store the grant: %w", err)
+	default:
 		event.GrantID = grant.ID
 		f.observe(event)
-		return f.credentials(grant), nil
 	}
+	return f.credentials(grant), nil
 }
 
 // credentials returns the Credentials of a usable grant that was just read or written.
@@ -136,7 +132,7 @@ func (f *Flow) usable(grant *tokenstore.Grant) error {
 func (f *Flow) reauthorization(grant *tokenstore.Grant, cause error) error {
 	return &ReauthorizationRequiredError{
 		UserID: grant.UserID, Email: grant.Email, Reason: grant.Status.Reason, At: grant.Status.At,
-		AuthorizationURL: f.GetAuthorizationURL(grant.Email, NewState()), Err: cause,
+		AuthorizationURL: f.GetAuthorizationURL(grant.Email, NewState()), Err: cause, grantID: grant.ID,
 	}
 }
 

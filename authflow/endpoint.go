@@ -21,8 +21,8 @@ const (
 	maxAnswerBytes = 64 << 10
 )
 
-// newClient returns the HTTP client that speaks to the provider.
-func newClient(cfg Config) *http.Client {
+// baseClient returns the HTTP client that speaks to the provider, without its limits.
+func baseClient(cfg Config) *http.Client {
 	base := cfg.HTTPClient
 	if base == nil {
 		base = new(http.Client)
@@ -31,12 +31,12 @@ func newClient(cfg Config) *http.Client {
 		base = new(*base)
 		base.Transport = publicOnly()
 	}
-	return limited(base)
+	return base
 }
 
 // limited returns a copy of base that follows no redirects (a 307 would send the client secret to another
-// host), keeps no cookies, and bounds the time, size and type of answers.
-func limited(base *http.Client) *http.Client {
+// host), keeps no cookies, and bounds the time, size and, if it wants JSON, the type of answers.
+func limited(base *http.Client, wantJSON bool) *http.Client {
 	c := *base
 	c.Jar = nil
 	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -47,18 +47,21 @@ func limited(base *http.Client) *http.Client {
 	if next == nil {
 		next = http.DefaultTransport
 	}
-	c.Transport = &limitedTransport{next: next}
+	c.Transport = &limitedTransport{next: next, wantJSON: wantJSON}
 	return &c
 }
 
-type limitedTransport struct{ next http.RoundTripper }
+type limitedTransport struct {
+	next     http.RoundTripper
+	wantJSON bool
+}
 
 func (t *limitedTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := t.next.RoundTrip(req)
 	if err != nil {
 		return nil, err
 	}
-	if resp.StatusCode/100 == 2 && resp.ContentLength != 0 && !isJSON(resp.Header.Get("Content-Type")) {
+	if t.wantJSON && resp.StatusCode/100 == 2 && resp.ContentLength != 0 && !isJSON(resp.Header.Get("Content-Type")) {
 		resp.Body.Close()
 		return nil, fmt.Errorf("the answer is %s instead of JSON; is this the right endpoint, and is a proxy in between",
 			mediaType(resp.Header.Get("Content-Type")))

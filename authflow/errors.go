@@ -8,16 +8,13 @@ import (
 	"github.com/mailgrant/mailgrant/tokenstore"
 )
 
-// The errors below carry the URL to send the person to, but none of them shows it, or any token, code,
-// verifier or secret, in its text or its log value. The URL's state is the one the failed call was given. Where there was
-// none, it is a new random one: an application that binds states to browsers sends people
-// through its own login route instead.
+// None of the errors below shows its authorization URL, or any token, code, verifier or secret, in its text or log value.
 
 // A CodeExchangeError says that an authorization code could not be exchanged for tokens: the guide's
 // CodeExchangeException. If nobody's credentials are at hand otherwise, redirect to AuthorizationURL.
 type CodeExchangeError struct {
-	AuthorizationURL string
-	Err              error `json:"-"` // a *ProviderError if the provider answered
+	AuthorizationURL string // with the state of the failed authorization, or a new one where there was none
+	Err              error  `json:"-"` // a *ProviderError if the provider answered
 }
 
 func (e *CodeExchangeError) Error() string {
@@ -34,8 +31,8 @@ func (e *CodeExchangeError) LogValue() slog.Value { return slog.StringValue(e.Er
 // works: the guide's NoRefreshTokenException. Redirect to AuthorizationURL, which asks for consent again.
 type NoRefreshTokenError struct {
 	UserID, Email    string
-	AuthorizationURL string
-	Err              error `json:"-"` // why the stored grant does not serve: tokenstore.ErrNotFound, *ReauthorizationRequiredError
+	AuthorizationURL string // with the state of the failed authorization
+	Err              error  `json:"-"` // why the stored grant does not serve: tokenstore.ErrNotFound, *ReauthorizationRequiredError
 }
 
 func (e *NoRefreshTokenError) Error() string {
@@ -53,7 +50,7 @@ func (e *NoRefreshTokenError) LogValue() slog.Value {
 
 // A NoUserIDError says that nothing trustworthy tells whose tokens they are: the guide's NoUserIdException.
 type NoUserIDError struct {
-	AuthorizationURL string // empty where no authorization was under way
+	AuthorizationURL string // with the state of the failed authorization; empty where none was under way
 	Err              error  `json:"-"`
 }
 
@@ -73,7 +70,7 @@ func (e *NoUserIDError) LogValue() slog.Value { return slog.StringValue(e.Error(
 type AuthorizationDeniedError struct {
 	Code             string // "access_denied", "admin_policy_enforced", "org_internal", "invalid_scope", ...
 	Description      string // the provider's, for developers
-	AuthorizationURL string
+	AuthorizationURL string // with the state of the failed authorization, or a new one where there was none
 }
 
 // ByUser reports whether it was the person who said no.
@@ -90,12 +87,18 @@ func (e *AuthorizationDeniedError) LogValue() slog.Value {
 
 // A ReauthorizationRequiredError says that a user's grant has ended and only a new consent brings it back. It comes
 // out of every layer by errors.As, also out of a call to the Gmail API.
+//
+// Nobody was present when it arose, so the state in AuthorizationURL is a new one that no browser knows. An application that
+// binds states to browsers, as it should, sends the person to its own login route instead, and there asks
+// GetAuthorizationURL for a URL with the Email of this error.
 type ReauthorizationRequiredError struct {
 	UserID, Email    string
 	Reason           tokenstore.Reason
 	At               time.Time // when the end was noticed
 	AuthorizationURL string
 	Err              error `json:"-"` // the provider's answer, if it was this call that noticed; else nil
+
+	grantID string
 }
 
 func (e *ReauthorizationRequiredError) Error() string {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -44,7 +45,7 @@ type Config struct {
 
 	// HTTPClient speaks to the provider. Nil: a client of the Flow's own. The Flow uses it
 	// with a timeout of at most 10 s, without cookies, following no redirects, and reads at most 64 KiB
-	// of any answer.
+	// of any answer. A client with a Transport of its own must itself refuse to dial names that resolve to private addresses.
 	HTTPClient *http.Client
 
 	// Logger is told of every Event, failures at LevelWarn. Nil: nobody is told.
@@ -73,9 +74,11 @@ type Flow struct {
 
 	grants      *tokenstore.Grants
 	client      *http.Client
+	revoker     *http.Client          // as client, for the endpoint whose answers need not be JSON (RFC 7009 §2.2)
 	idTokens    *oidc.IDTokenVerifier // nil where the provider has no keys
 	revocations *tokenstore.Grants    // that the provider is still to be told of
 	slots       slots
+	unsaved     unsaved
 	now         func() time.Time
 	log         *slog.Logger
 	start       time.Time // the zero of the monotonic clock
@@ -106,6 +109,7 @@ func New(cfg Config) (*Flow, error) {
 		return nil, &ConfigError{Field: "Keys", Problem: err.Error(), Err: err}
 	}
 	sessionKey := cfg.sessionKey()
+	client := baseClient(cfg)
 	f := &Flow{
 		cfg: &cfg,
 		oauth: &oauth2.Config{
@@ -122,7 +126,8 @@ func New(cfg Config) (*Flow, error) {
 		grants:      grants,
 		revocations: pending,
 		slots:       make(slots, maxRefreshes),
-		client:      newClient(cfg),
+		client:      limited(client, true),
+		revoker:     limited(client, false),
 		sessionKey:  func() []byte { return sessionKey },
 		now:         cfg.Now,
 		log:         cfg.Logger,
@@ -182,12 +187,14 @@ func (c Config) withDefaults() Config {
 
 func (c Config) validate() error {
 	switch {
+	case strings.ContainsFunc(c.ClientID, notVisible):
+		return &ConfigError{Field: "ClientID", Problem: "holds white space or other characters that no client ID has"}
 	case c.ClientID == "":
 		return &ConfigError{Field: "ClientID", Problem: "is empty; Google Cloud Console shows it under Credentials"}
 	case len(c.Scopes) == 0:
 		return &ConfigError{Field: "Scopes", Problem: "are empty; ask for at least one, say gmail.GmailReadonlyScope"}
-	case slices.Contains(c.Scopes, ""):
-		return &ConfigError{Field: "Scopes", Problem: "hold an empty one"}
+	case slices.ContainsFunc(c.Scopes, func(s string) bool { return s == "" || strings.ContainsFunc(s, notVisible) }):
+		return &ConfigError{Field: "Scopes", Problem: "hold an empty one, or several in one text"}
 	case c.Store == nil:
 		return &ConfigError{Field: "Store", Problem: "is nil; tokenstore.NewMemory is one for tests"}
 	case c.Keys == nil:
@@ -203,6 +210,9 @@ func (c Config) validate() error {
 	}
 	return c.Provider.validate(c.AllowPrivateEndpoints)
 }
+
+// notVisible reports whether r is none of the characters that client IDs (RFC 6749 §A.1) and scopes (§3.3) have in practice.
+func notVisible(r rune) bool { return r <= ' ' || r > '~' }
 
 // redact returns what of c may be shown.
 func (c Config) redact() Config {

@@ -72,9 +72,12 @@ func (f *Flow) verifyIDToken(ctx context.Context, raw, nonce string) (*UserInfo,
 	return claims.userInfo()
 }
 
+// errAnonymous says that the tokens, though good, do not tell whose they are.
+var errAnonymous = errors.New("the tokens do not tell whose they are; ask for the scopes openid and email")
+
 func (f *Flow) askUserInfo(ctx context.Context, token *oauth2.Token) (*UserInfo, error) {
 	if f.cfg.Provider.UserInfoURL == "" {
-		return nil, errors.New("there is no ID token to verify, and the provider has no userinfo endpoint; ask for the scope openid")
+		return nil, fmt.Errorf("%w: there is no ID token to verify, and the provider has no userinfo endpoint", errAnonymous)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, f.cfg.Provider.UserInfoURL, nil)
 	if err != nil {
@@ -86,6 +89,9 @@ func (f *Flow) askUserInfo(ctx context.Context, token *oauth2.Token) (*UserInfo,
 		return nil, fmt.Errorf("ask the userinfo endpoint: %w", scrubError(err, []string{token.AccessToken}))
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden {
+		return nil, fmt.Errorf("%w: there is no ID token to verify, and the userinfo endpoint answered %d", errAnonymous, resp.StatusCode)
+	}
 	if resp.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("ask the userinfo endpoint: %w",
 			&ProviderError{StatusCode: resp.StatusCode, RetryAfter: retryAfter(resp.Header)})

@@ -20,7 +20,8 @@ type ImportedToken struct {
 
 // Import takes over a refresh token from an older system, without a consent. It refreshes the token once, finds out whose it
 // is and what it may do, and stores the grant. A user who has a grant here that is alive keeps that one, and it
-// is returned. Import may be repeated, and called for many tokens at once.
+// is returned. Import may be called for many tokens at once, and repeated; where the provider rotates refresh tokens, repeat
+// it only with the UserID set, which tells that the token was imported before.
 //
 // Errors: *ReauthorizationRequiredError if the token is dead, with the UserID and Email of t; *NoUserIDError if neither the
 // provider nor t tells whose it is; *AccountMismatchError if it is another user's than t says; *RefreshError if the
@@ -30,7 +31,12 @@ func (f *Flow) Import(ctx context.Context, t ImportedToken) (*Credentials, error
 		return nil, errors.New("authflow: import: the refresh token is empty")
 	}
 	// A provider that rotates refresh tokens has just ended the old one when the new one is to be stored: the store must be there.
-	if _, err := f.grants.Get(ctx, cmp.Or(t.UserID, "import")); err != nil && !errors.Is(err, tokenstore.ErrNotFound) {
+	// And a token that was imported before must not be sent again: the provider would take it for stolen.
+	stored, err := f.grants.Get(ctx, cmp.Or(t.UserID, "import"))
+	switch {
+	case err == nil && f.usable(stored) == nil:
+		return f.credentials(stored), nil
+	case err != nil && !errors.Is(err, tokenstore.ErrNotFound):
 		return nil, fmt.Errorf("authflow: import: %w", err)
 	}
 	token, err := f.refresh(ctx, t.RefreshToken)
@@ -44,10 +50,10 @@ func (f *Flow) Import(ctx context.Context, t ImportedToken) (*Credentials, error
 	}
 	user, err := f.identify(ctx, token, "")
 	switch {
-	case err != nil && t.UserID == "":
-		return nil, &NoUserIDError{Err: err}
-	case err != nil:
+	case t.UserID != "" && errors.Is(err, errAnonymous):
 		user = &UserInfo{ID: t.UserID, Email: t.Email}
+	case err != nil:
+		return nil, &NoUserIDError{Err: err}
 	case t.UserID != "" && t.UserID != user.ID:
 		return nil, &AccountMismatchError{WantUserID: t.UserID, UserID: user.ID, Email: user.Email}
 	}

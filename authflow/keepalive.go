@@ -13,9 +13,11 @@ import (
 type KeepAliveOptions struct {
 	// Idle is how long a grant must not have been refreshed. 0: 30 days.
 	Idle time.Duration
-	// PerSecond bounds the refreshes a second. 0: 5.
+	// PerSecond bounds the refreshes a second, up to 1,000. 0: 5.
 	PerSecond float64
 }
+
+const maxPerSecond = 1000
 
 // A KeepAliveReport counts what KeepAlive found.
 type KeepAliveReport struct {
@@ -33,8 +35,9 @@ type KeepAliveReport struct {
 // that can't be refreshed is counted, told to the Observer, and no error.
 func (f *Flow) KeepAlive(ctx context.Context, opts KeepAliveOptions) (KeepAliveReport, error) {
 	var report KeepAliveReport
-	if opts.Idle < 0 || opts.PerSecond < 0 {
-		return report, errors.New("authflow: keep alive: Idle and PerSecond must not be negative")
+	if opts.Idle < 0 || !(opts.PerSecond >= 0 && opts.PerSecond <= maxPerSecond) {
+		return report, fmt.Errorf("authflow: keep alive: Idle %v must not be negative, and PerSecond %v within 0 and %d",
+			opts.Idle, opts.PerSecond, maxPerSecond)
 	}
 	if opts.Idle == 0 {
 		opts.Idle = 30 * 24 * time.Hour
@@ -42,7 +45,7 @@ func (f *Flow) KeepAlive(ctx context.Context, opts KeepAliveOptions) (KeepAliveR
 	if opts.PerSecond == 0 {
 		opts.PerSecond = 5
 	}
-	pace := time.NewTicker(time.Duration(float64(time.Second) / opts.PerSecond))
+	pace := time.NewTicker(time.Duration(float64(time.Second) / max(opts.PerSecond, 1e-6)))
 	defer pace.Stop()
 	for grant, err := range f.grants.All(ctx) {
 		report.Seen++
@@ -68,6 +71,7 @@ func (f *Flow) KeepAlive(ctx context.Context, opts KeepAliveOptions) (KeepAliveR
 			report.Refreshed++
 		case ended:
 			report.Ended++
+		case errors.Is(err, tokenstore.ErrNotFound): // deleted meanwhile
 		case ctx.Err() != nil:
 			return report, fmt.Errorf("authflow: keep alive: %w", ctx.Err())
 		default:

@@ -48,9 +48,9 @@ func Discover(ctx context.Context, client *http.Client, issuer string) (Provider
 	if client == nil {
 		client = new(http.Client)
 	}
-	found, err := oidc.NewProvider(oidc.ClientContext(ctx, limited(client)), issuer)
+	found, err := oidc.NewProvider(oidc.ClientContext(ctx, limited(client, true)), issuer)
 	if err != nil {
-		return Provider{}, fmt.Errorf("authflow: discover the endpoints of %s: %w", issuer, err)
+		return Provider{}, fmt.Errorf("authflow: discover the endpoints of %s: %w", issuer, scrubError(err, nil))
 	}
 	var more struct {
 		JWKSURL   string `json:"jwks_uri"`
@@ -99,7 +99,7 @@ func (p Provider) validate(allowPrivate bool) error {
 
 // checkEndpoint refuses URLs that would send secrets in the clear or into the caller's own network: they may
 // come from a client_secret.json that somebody else supplied. Names that resolve to such
-// addresses are refused when they are dialed.
+// addresses are refused when they are dialed, if the transport is the Flow's own.
 func checkEndpoint(field, endpoint string, allowPrivate bool) error {
 	if endpoint == "" {
 		return &ConfigError{Field: field, Problem: "is empty"}

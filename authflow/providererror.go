@@ -110,9 +110,11 @@ func providerError(err error, secrets ...string) error {
 	return e
 }
 
-// scrubError returns err itself if its text holds no secret, and else an error without.
+// scrubError returns err itself if its text is a line without a secret, and else an error that is. Some libraries put whole
+// pages into their errors.
 func scrubError(err error, secrets []string) error {
-	if clean := scrub(err.Error(), secrets); clean != err.Error() {
+	text := err.Error()
+	if clean := trim(scrub(text, secrets)); clean != text {
 		return errors.New(clean)
 	}
 	return err
@@ -136,7 +138,7 @@ func scrub(text string, secrets []string) string {
 
 // trim makes a short printable line of text that comes from outside.
 func trim(text string) string {
-	const most = 200
+	const most = 400
 	text = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return ' '

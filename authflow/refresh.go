@@ -61,8 +61,17 @@ func (f *Flow) renew(ctx context.Context, userID string, want need) (*tokenstore
 	defer cancel()
 	holder := rand.Text()
 	var watch stillness
-	for poll := firstPoll; ; {
+	poll, conflicts := firstPoll, 0
+	for {
 		grant, err := f.grants.Get(ctx, userID)
+		if mine := f.unsaved.of(userID); mine != nil {
+			if grant, err = f.save(ctx, mine); superseded(err) {
+				continue
+			}
+			if err != nil && want.met(mine.next, f.now()) {
+				grant, err = mine.next, nil
+			}
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -84,10 +93,16 @@ func (f *Flow) renew(ctx context.Context, userID string, want need) (*tokenstore
 		}
 		renewed, err := f.claimAndRefresh(ctx, grant, holder)
 		f.slots.release()
-		if errors.Is(err, tokenstore.ErrConflict) || errors.Is(err, errSuperseded) {
-			continue
+		if !errors.Is(err, tokenstore.ErrConflict) && !errors.Is(err, errSuperseded) {
+			return renewed, err
 		}
-		return renewed, err
+		// One conflict is news, many are a store that is not well.
+		if conflicts++; conflicts > 1 {
+			if serr := sleep(ctx, poll/2+mathrand.N(poll)); serr != nil {
+				return nil, fmt.Errorf("the grant changes all the time: %w, after: %w", serr, err)
+			}
+			poll = min(poll*3/2, longestPoll)
+		}
 	}
 }
 
@@ -168,68 +183,82 @@ func (f *Flow) storeRefreshed(ctx context.Context, claimed *tokenstore.Grant, to
 		return next, err
 	}
 	f.observe(Event{Kind: StoreTrouble, UserID: claimed.UserID, GrantID: claimed.ID, Err: err})
-	f.storeLater(claimed, next.Clone(), token)
+	f.saveLater(&unsavedToken{claimed: claimed, next: next.Clone(), token: token})
 	return next, nil
-}
-
-func superseded(err error) bool {
-	return errors.Is(err, errSuperseded) || errors.Is(err, tokenstore.ErrNotFound)
 }
 
 // merge writes token into next and stores it. Where something else is stored by now, token goes into that, unless it is
 // another consent or holds another refresh token than the one that was used.
 func (f *Flow) merge(ctx context.Context, claimed, next *tokenstore.Grant, token *oauth2.Token) (*tokenstore.Grant, error) {
-	for {
-		now := f.now()
-		next.Lease, next.LastError = nil, ""
-		next.AccessToken, next.Expiry = token.AccessToken, token.Expiry
-		next.LastRefresh, next.UpdatedAt = now, now
-		if token.RefreshToken != claimed.RefreshToken {
-			next.RefreshToken = token.RefreshToken
-		}
-		if expiry := f.refreshTokenExpiry(token); !expiry.IsZero() {
-			next.RefreshTokenExpiry = expiry
-		}
-		next.Scopes = grantedScopes(token, next.Scopes)
-		err := f.grants.Put(ctx, next)
-		if !errors.Is(err, tokenstore.ErrConflict) {
-			return next, err
-		}
-		stored, err := f.grants.Get(ctx, claimed.UserID)
-		switch {
-		case err != nil:
-			return next, err
-		case stored.AccessToken == token.AccessToken:
-			return stored, nil // an earlier write took effect after all
-		case stored.ID != claimed.ID || stored.RefreshToken != claimed.RefreshToken || stored.Status.Revoked:
-			return nil, errSuperseded
-		}
-		next = stored
+	f.write(next, claimed, token)
+	err := f.grants.Put(ctx, next)
+	if !errors.Is(err, tokenstore.ErrConflict) {
+		return next, err
 	}
+	stored, err := f.grants.Update(ctx, claimed.UserID, func(stored *tokenstore.Grant) error {
+		switch {
+		case stored.Version() == "":
+			return tokenstore.ErrNotFound
+		case stored.AccessToken == token.AccessToken:
+			return errStored
+		case stored.ID != claimed.ID || stored.RefreshToken != claimed.RefreshToken || stored.Status.Revoked:
+			return errSuperseded
+		}
+		f.write(stored, claimed, token)
+		return nil
+	})
+	switch {
+	case err == nil || errors.Is(err, errStored):
+		return stored, nil
+	case superseded(err):
+		return nil, err
+	}
+	return next, err
+}
+
+// errStored says that an earlier write took effect after all.
+var errStored = errors.New("stored already")
+
+// write makes token the access token of next.
+func (f *Flow) write(next, claimed *tokenstore.Grant, token *oauth2.Token) {
+	now := f.now()
+	next.Lease, next.LastError = nil, ""
+	next.AccessToken, next.Expiry = token.AccessToken, token.Expiry
+	next.LastRefresh, next.UpdatedAt = now, now
+	if token.RefreshToken != claimed.RefreshToken {
+		next.RefreshToken = token.RefreshToken
+	}
+	if expiry := f.refreshTokenExpiry(token); !expiry.IsZero() {
+		next.RefreshTokenExpiry = expiry
+	}
+	next.Scopes = grantedScopes(token, next.Scopes)
 }
 
 // storeEnded marks the grant revoked, if its refresh token is still the one that the provider refused. The token is kept: should
 // the provider turn out to have erred, no grant is lost.
 func (f *Flow) storeEnded(ctx context.Context, claimed *tokenstore.Grant, answer *ProviderError) error {
-	for {
-		stored, err := f.grants.Get(ctx, claimed.UserID)
-		if err != nil {
-			return err
-		}
-		if stored.ID != claimed.ID || stored.RefreshToken != claimed.RefreshToken || stored.Status.Revoked {
+	ended, err := f.grants.Update(ctx, claimed.UserID, func(stored *tokenstore.Grant) error {
+		switch {
+		case stored.Version() == "":
+			return tokenstore.ErrNotFound
+		case stored.ID != claimed.ID || stored.RefreshToken != claimed.RefreshToken || stored.Status.Revoked:
 			return errSuperseded
 		}
 		f.end(stored, f.endReason(stored, answer), answer.Error())
-		err = f.grants.Put(ctx, stored)
-		if errors.Is(err, tokenstore.ErrConflict) {
-			continue
-		}
-		if err != nil {
-			f.observe(Event{Kind: StoreTrouble, UserID: stored.UserID, GrantID: stored.ID, Err: err})
-		}
-		f.observe(Event{Kind: Revoked, UserID: stored.UserID, GrantID: stored.ID, Reason: stored.Status.Reason, Err: answer})
-		return f.reauthorization(stored, answer)
+		return nil
+	})
+	if superseded(err) {
+		return err
 	}
+	if err != nil { // the next refresh finds it out again
+		f.observe(Event{Kind: StoreTrouble, UserID: claimed.UserID, GrantID: claimed.ID, Err: err})
+		ended = claimed.Clone()
+		f.end(ended, f.endReason(ended, answer), answer.Error())
+	}
+	why := f.reauthorization(ended, answer)
+	f.source(ended.UserID).drop(ended.ID, why)
+	f.observe(Event{Kind: Revoked, UserID: ended.UserID, GrantID: ended.ID, Reason: ended.Status.Reason, Err: answer})
+	return why
 }
 
 func (f *Flow) endReason(g *tokenstore.Grant, answer *ProviderError) tokenstore.Reason {
@@ -240,22 +269,6 @@ func (f *Flow) endReason(g *tokenstore.Grant, answer *ProviderError) tokenstore.
 		return tokenstore.ReasonExpired
 	}
 	return tokenstore.ReasonInvalidGrant
-}
-
-// storeLater keeps trying to store a token that is being served already, until it is stored or something newer is. When the
-// Flow closes it tries once more: a refresh token that rotated would be lost.
-func (f *Flow) storeLater(claimed, next *tokenstore.Grant, token *oauth2.Token) {
-	f.goBackground(func(ctx context.Context) {
-		for pause := firstPause; ; pause = min(2*pause, longestPause) {
-			closing := sleep(ctx, pause/2+mathrand.N(pause)) != nil
-			attempt, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
-			_, err := f.merge(attempt, claimed, next.Clone(), token)
-			cancel()
-			if err == nil || superseded(err) || closing {
-				return
-			}
-		}
-	})
 }
 
 // sleep waits for d or until ctx ends.

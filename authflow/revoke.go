@@ -32,18 +32,11 @@ func (f *Flow) Revoke(ctx context.Context, userID string) error {
 	if f.cfg.Provider.RevokeURL == "" {
 		return fmt.Errorf("authflow: revoke: the provider has no revocation endpoint, Forget removes the grant here: %w", errors.ErrUnsupported)
 	}
-	grant, err := f.grants.Get(ctx, userID)
-	if err != nil {
-		return fmt.Errorf("authflow: revoke: %w", err)
-	}
 	// The order matters: from here on a crash leaves a revocation that is pending, not one that is forgotten.
-	if err := f.noteRevocation(ctx, grant); err != nil {
+	if err := f.markRevoked(ctx, userID, tokenstore.ReasonApplication, f.noteRevocation); err != nil {
 		return fmt.Errorf("authflow: revoke: %w", err)
 	}
-	if err := f.MarkRevoked(ctx, userID, tokenstore.ReasonApplication); err != nil {
-		return err
-	}
-	if err := f.revokePending(ctx, userID); err != nil {
+	if _, err := f.tellRevocation(ctx, userID); err != nil {
 		return &RevocationPendingError{UserID: userID, Err: err}
 	}
 	return nil
@@ -54,24 +47,39 @@ func (f *Flow) Revoke(ctx context.Context, userID string) error {
 //
 // Errors: tokenstore.ErrNotFound, wrapped; what the store answers otherwise.
 func (f *Flow) MarkRevoked(ctx context.Context, userID string, reason tokenstore.Reason) error {
-	for {
-		grant, err := f.grants.Get(ctx, userID)
-		if err == nil && !grant.Status.Revoked {
-			f.end(grant, reason, "")
-			grant.RefreshToken = ""
-			if err = f.grants.Put(ctx, grant); err == nil {
-				f.observe(Event{Kind: Revoked, UserID: userID, GrantID: grant.ID, Reason: reason})
-			}
-		}
-		switch {
-		case errors.Is(err, tokenstore.ErrConflict):
-			continue
-		case err != nil:
-			return fmt.Errorf("authflow: mark the grant revoked: %w", err)
-		}
-		f.drop(userID, grant.ID)
-		return nil
+	err := f.markRevoked(ctx, userID, reason, func(context.Context, *tokenstore.Grant) error { return nil })
+	if err != nil {
+		return fmt.Errorf("authflow: mark the grant revoked: %w", err)
 	}
+	return nil
+}
+
+// markRevoked ends the stored grant of userID for reason, once first has agreed to that very version of it.
+func (f *Flow) markRevoked(ctx context.Context, userID string, reason tokenstore.Reason,
+	first func(context.Context, *tokenstore.Grant) error,
+) error {
+	var already bool
+	grant, err := f.grants.Update(ctx, userID, func(grant *tokenstore.Grant) error {
+		if grant.Version() == "" {
+			return tokenstore.ErrNotFound
+		}
+		if err := first(ctx, grant); err != nil {
+			return err
+		}
+		if already = grant.Status.Revoked; !already {
+			f.end(grant, reason, "")
+		}
+		grant.RefreshToken = ""
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	f.source(userID).drop(grant.ID, f.reauthorization(grant, nil))
+	if !already {
+		f.observe(Event{Kind: Revoked, UserID: userID, GrantID: grant.ID, Reason: reason})
+	}
+	return nil
 }
 
 // end makes grant one that has ended. Its refresh token is the caller's business.
@@ -82,7 +90,7 @@ func (f *Flow) end(grant *tokenstore.Grant, reason tokenstore.Reason, lastError 
 	grant.Lease, grant.LastError, grant.UpdatedAt = nil, lastError, now
 }
 
-// Forget deletes what is stored of a user's grant, readable or not. The provider is not told, so the user still finds the
+// Forget deletes what is stored of a user's grant, whether it can be opened or not. The provider is not told, so the user still finds the
 // application among those with access to their account, and other systems of the project keep their grants. It
 // is no error if nothing is stored. A revocation that is pending stays so.
 func (f *Flow) Forget(ctx context.Context, userID string) error {
@@ -93,7 +101,7 @@ func (f *Flow) Forget(ctx context.Context, userID string) error {
 	if err := f.grants.Delete(ctx, userID); err != nil {
 		return fmt.Errorf("authflow: forget: %w", err)
 	}
-	f.drop(userID, grantID)
+	f.source(userID).drop(grantID, &RefreshError{UserID: userID, Err: tokenstore.ErrNotFound})
 	f.observe(Event{Kind: Forgotten, UserID: userID, GrantID: grantID})
 	return nil
 }
@@ -115,73 +123,84 @@ func (f *Flow) Grants(ctx context.Context) iter.Seq2[*tokenstore.Grant, error] {
 // noteRevocation keeps what the provider must be told.
 func (f *Flow) noteRevocation(ctx context.Context, grant *tokenstore.Grant) error {
 	if grant.RefreshToken == "" && grant.AccessToken == "" {
-		return nil // it has ended before, and whatever is pending is noted
+		return nil // whatever is pending is noted already
 	}
-	for {
-		note, err := f.revocations.Get(ctx, grant.UserID)
-		if errors.Is(err, tokenstore.ErrNotFound) {
-			note, err = &tokenstore.Grant{UserID: grant.UserID}, nil
-		}
-		if err != nil {
-			return err
-		}
+	_, err := f.revocations.Update(ctx, grant.UserID, func(note *tokenstore.Grant) error {
 		note.ID, note.ClientID, note.Scopes = grant.ID, grant.ClientID, grant.Scopes
 		note.RefreshToken, note.AccessToken = grant.RefreshToken, grant.AccessToken
 		note.CreatedAt, note.UpdatedAt = grant.CreatedAt, f.now()
-		if err := f.revocations.Put(ctx, note); !errors.Is(err, tokenstore.ErrConflict) {
-			return err
-		}
-	}
+		return nil
+	})
+	return err
 }
 
 // RetryRevocations tells the provider of the grants that Revoke could not tell it of, and returns how many it
 // told. Call it now and then, from any process. One that a new consent has superseded is dropped: telling the provider
 // would end the new grant, too.
 //
-// Errors: *RevocationPendingError for those still pending, joined; errors.ErrUnsupported, wrapped, if the store can't list.
+// Errors: *RevocationPendingError for each that is still pending, joined; errors.ErrUnsupported, wrapped, if the store
+// can't list.
 func (f *Flow) RetryRevocations(ctx context.Context) (int, error) {
 	var told int
 	var failed []error
 	for note, err := range f.revocations.All(ctx) {
-		if err != nil {
-			return told, errors.Join(append(failed, fmt.Errorf("authflow: retry revocations: %w", err))...)
-		}
-		// After a crash between noting and marking, the grant is still to be marked.
-		grant, err := f.grants.Get(ctx, note.UserID)
-		if err == nil && grant.ID == note.ID {
-			err = f.MarkRevoked(ctx, note.UserID, tokenstore.ReasonApplication)
-		}
-		if err == nil || errors.Is(err, tokenstore.ErrNotFound) {
-			err = f.revokePending(ctx, note.UserID)
-		}
-		if err != nil {
-			failed = append(failed, &RevocationPendingError{UserID: note.UserID, Err: err})
+		if unreadable, ok := errors.AsType[*tokenstore.UnsealError](err); ok {
+			failed = append(failed, &RevocationPendingError{UserID: unreadable.UserID, Err: err})
 			continue
 		}
-		told++
+		if err != nil {
+			failed = append(failed, fmt.Errorf("authflow: retry revocations: %w", err))
+			break
+		}
+		done, err := f.retryRevocation(ctx, note)
+		if err != nil {
+			failed = append(failed, &RevocationPendingError{UserID: note.UserID, Err: err})
+		} else if done {
+			told++
+		}
 	}
 	return told, errors.Join(failed...)
 }
 
-// revokePending tells the provider of the pending revocation of userID, if there is one, and removes it.
-func (f *Flow) revokePending(ctx context.Context, userID string) error {
+// retryRevocation marks the noted grant, where a crash came before that, and tells the provider.
+func (f *Flow) retryRevocation(ctx context.Context, note *tokenstore.Grant) (bool, error) {
+	err := f.markRevoked(ctx, note.UserID, tokenstore.ReasonApplication, func(ctx context.Context, grant *tokenstore.Grant) error {
+		if grant.ID != note.ID || grant.Status.Revoked {
+			return errSuperseded
+		}
+		return f.noteRevocation(ctx, grant) // a refresh may have rotated the token since
+	})
+	if err != nil && !superseded(err) {
+		return false, err
+	}
+	return f.tellRevocation(ctx, note.UserID)
+}
+
+// tellRevocation tells the provider of the pending revocation of userID, if there is one that no new consent has superseded, and
+// removes it. It reports whether the provider was told.
+func (f *Flow) tellRevocation(ctx context.Context, userID string) (bool, error) {
 	note, err := f.revocations.Get(ctx, userID)
 	if errors.Is(err, tokenstore.ErrNotFound) {
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	grant, err := f.grants.Get(ctx, userID)
 	if err != nil && !errors.Is(err, tokenstore.ErrNotFound) {
-		return err
+		return false, err
 	}
-	if superseded := err == nil && grant.ID != note.ID; !superseded {
+	tell := err != nil || grant.ID == note.ID
+	if tell {
 		if err := f.callRevoke(ctx, note); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return f.revocations.Delete(ctx, userID)
+	// A conflict means that another revocation was noted meanwhile, which is another's to tell.
+	if err := f.revocations.Remove(ctx, note); err != nil && !errors.Is(err, tokenstore.ErrConflict) {
+		return false, err
+	}
+	return tell, nil
 }
 
 // callRevoke asks the provider to revoke the grant of a token. One that it does not know is revoked already: RFC 7009 §2.2
@@ -205,19 +224,19 @@ func (f *Flow) callRevoke(ctx context.Context, grant *tokenstore.Grant) error {
 		req.SetBasicAuth(url.QueryEscape(f.cfg.ClientID), url.QueryEscape(f.cfg.ClientSecret))
 	}
 	secrets := []string{form.Get("token"), f.cfg.ClientSecret}
-	resp, err := f.client.Do(req)
+	resp, err := f.revoker.Do(req)
 	if err != nil {
 		return scrubError(err, secrets)
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode == http.StatusOK {
+	if resp.StatusCode/100 == 2 {
 		return nil
 	}
 	var answer struct {
 		Code        string `json:"error"`
 		Description string `json:"error_description"`
 	}
-	if err := json.NewDecoder(resp.Body).Decode(&answer); err == nil && answer.Code == "invalid_token" {
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err == nil && answer.Code == "invalid_token" && resp.StatusCode/100 == 4 {
 		return nil
 	}
 	return &ProviderError{

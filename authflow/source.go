@@ -46,6 +46,7 @@ type setback struct {
 	failed   error         // the last failure, answered to all who ask before retryAt
 	retryAt  time.Duration // on the Flow's monotonic clock
 	ended    consent       // its tokens are served no more
+	why      error         // what is answered in their place
 }
 
 // A liveToken is a token and its times, on the Flow's monotonic clock. It is immutable. What it holds, and
@@ -166,24 +167,33 @@ func (s *source) finish(c *call, grant *tokenstore.Grant, err error) {
 	defer close(c.done)
 	s.call = nil
 	now := s.flow.elapsed()
+	if last := s.setback(); err == nil && consentOf(grant.ID) == last.ended {
+		err = last.why
+	}
 	if err == nil {
 		s.set(grant, now)
 		c.token = served(grant)
 		return
 	}
-	_, ended := errors.AsType[*ReauthorizationRequiredError](err)
+	next, live := s.setback(), s.live.Load()
+	reauthorization, ended := errors.AsType[*ReauthorizationRequiredError](err)
 	if !ended {
 		err = &RefreshError{UserID: s.userID, Err: err}
 	}
 	c.err = err
-	last := s.setback()
-	retryAt := now + pause(last.failures, err)
-	s.upset = &setback{failures: last.failures + 1, failed: err, retryAt: retryAt, ended: last.ended}
-	if ended || errors.Is(err, tokenstore.ErrNotFound) {
+	next.failed, next.retryAt = err, now+pause(next.failures, err)
+	next.failures++
+	switch {
+	case ended:
+		next.ended, next.why = consentOf(reauthorization.grantID), err
 		s.live.Store(nil)
-	} else if l := s.live.Load(); l != nil {
-		s.quieten(l, retryAt)
+	case live != nil && errors.Is(err, tokenstore.ErrNotFound):
+		next.ended, next.why = live.consent, err
+		s.live.Store(nil)
+	case live != nil:
+		s.quieten(live, next.retryAt)
 	}
+	s.upset = &next
 }
 
 // setback returns what went wrong, which may be nothing. s.mu is held.
@@ -233,22 +243,22 @@ func served(grant *tokenstore.Grant) *oauth2.Token {
 }
 
 // drop forgets the token of a grant that has ended, and of which an older reading may still be on its way here.
-func (s *source) drop(grantID string) {
+func (s *source) drop(grantID string, why error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.upset = &setback{ended: consentOf(grantID)}
+	s.upset = &setback{ended: consentOf(grantID), why: why}
 	s.live.Store(nil)
 }
 
 // set makes grant's token the live one. s.mu is held.
 func (s *source) set(grant *tokenstore.Grant, now time.Duration) {
-	ended := s.setback().ended
+	last := s.setback()
 	s.upset = nil
-	if ended != 0 {
-		s.upset = &setback{ended: ended}
+	if last.ended != 0 {
+		s.upset = &setback{ended: last.ended, why: last.why}
 	}
 	left := grant.Expiry.Sub(s.flow.now()) - expiryMargin
-	if grant.AccessToken == "" || left <= 0 || consentOf(grant.ID) == ended {
+	if grant.AccessToken == "" || left <= 0 || consentOf(grant.ID) == last.ended {
 		s.live.Store(nil)
 		return
 	}

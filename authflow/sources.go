@@ -23,16 +23,6 @@ func (f *Flow) source(userID string) *source {
 	return s
 }
 
-// drop makes the source of userID, if there is one, forget the tokens of a grant that has ended.
-func (f *Flow) drop(userID, grantID string) {
-	f.mu.Lock()
-	s := f.sources[userID]
-	f.mu.Unlock()
-	if s != nil {
-		s.drop(grantID)
-	}
-}
-
 // evict looks at a few sources, in the map's random order, and drops the idle ones; where the cache is full it
 // drops the one that was idle longest. So the cache shrinks as it is used, without a list or a goroutine. f.mu is held.
 func (f *Flow) evict() {

@@ -10,7 +10,7 @@
 // come to is found in the error of any call:
 //
 //	var ended *authflow.ReauthorizationRequiredError
-//	if errors.As(err, &ended) { ... ended.AuthorizationURL ... }
+//	if errors.As(err, &ended) { ... send the person to your login route, with ended.Email as the hint ... }
 //
 // Package gmailtest, below, is Google in process for tests.
 package gmailsvc

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log"
 	"net/http"
+	"net/url"
 
 	"golang.org/x/oauth2"
 
@@ -87,7 +88,8 @@ func ExampleBuildService() {
 	mux.HandleFunc("/inbox", func(w http.ResponseWriter, r *http.Request) {
 		err := read(r.Context())
 		if ended, ok := errors.AsType[*authflow.ReauthorizationRequiredError](err); ok {
-			http.Redirect(w, r, ended.AuthorizationURL, http.StatusFound)
+			// The login route binds a state to the browser, and redirects to flow.GetAuthorizationURL(hint, state).
+			http.Redirect(w, r, "/login?"+url.Values{"hint": {ended.Email}}.Encode(), http.StatusFound)
 		}
 	})
 }

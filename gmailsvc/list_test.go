@@ -96,6 +96,24 @@ func TestListMessagesFetchesNoPageBeforeItIsNeeded(t *testing.T) {
 	}
 }
 
+func TestListMessagesAsksForNoMoreThanTheLimit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.deliver(t, 30)
+	svc := w.service(t, w.consent(t), nil)
+	var asked []string
+	w.google.Inject(gmailtest.Fault{Op: opList, Match: func(r *http.Request) bool {
+		asked = append(asked, r.URL.Query().Get("maxResults"))
+		return false
+	}})
+	if _, err := list(t.Context(), svc, gmailsvc.Query{PageSize: 10, Limit: 13}); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"10", "3"}; !slices.Equal(asked, want) {
+		t.Errorf("asked for pages of %v, want %v", asked, want)
+	}
+}
+
 func TestListMessagesGoesOnAfterAnEmptyPage(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 
 	"golang.org/x/oauth2"
@@ -33,7 +34,8 @@ type Config struct {
 	// https://developers.google.com/workspace/gmail/api/guides/performance.
 	UserAgent string
 
-	// Options are passed on to gmail.NewService. Those that choose credentials, an HTTP client or a user agent have no effect there.
+	// Options are passed on to gmail.NewService. Those that choose credentials, an HTTP client or a user agent have no effect
+	// there; those that only work without an HTTP client, as option.WithQuotaProject, make BuildService fail.
 	Options []option.ClientOption
 }
 
@@ -72,6 +74,9 @@ func (b *Builder) BuildService(ctx context.Context, creds oauth2.TokenSource) (*
 	client.Transport = &authorizer{creds: creds, next: client.Transport}
 	opts := append(slices.Clone(b.cfg.Options), option.WithHTTPClient(&client))
 	if b.cfg.Endpoint != "" {
+		if u, err := url.Parse(b.cfg.Endpoint); err != nil || u.Host == "" {
+			return nil, fmt.Errorf("gmailsvc: build service: Config.Endpoint %q is not an absolute URL", b.cfg.Endpoint)
+		}
 		opts = append(opts, option.WithEndpoint(b.cfg.Endpoint))
 	}
 	svc, err := gmail.NewService(ctx, opts...)

@@ -52,6 +52,16 @@ func TestBuildServiceAsksForCredentials(t *testing.T) {
 	}
 }
 
+func TestBuildServiceRefusesAnEndpointThatIsNone(t *testing.T) {
+	t.Parallel()
+	token := oauth2.StaticTokenSource(&oauth2.Token{AccessToken: "a"})
+	for _, endpoint := range []string{"::bad", "gmail.googleapis.com", "/gmail"} {
+		if svc, err := gmailsvc.New(gmailsvc.Config{Endpoint: endpoint}).BuildService(t.Context(), token); err == nil || svc != nil {
+			t.Errorf("%q: got %v, %v; want an error", endpoint, svc, err)
+		}
+	}
+}
+
 // A service is made for every user and every job: it must not open a connection or look for credentials on the machine.
 func TestBuildServiceCallsNobody(t *testing.T) {
 	t.Parallel()

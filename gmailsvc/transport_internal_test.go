@@ -45,6 +45,9 @@ func TestABodyThatCannotBeReadAgainIsSentOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
+	if req.Header.Get("Authorization") != "" {
+		t.Error("the token was written into the caller's request")
+	}
 	if resp.StatusCode != http.StatusUnauthorized || len(gmail.bodies) != 1 || gmail.bodies[0] != "body" || creds.refreshed != 0 {
 		t.Errorf("status %d after sending %q and %d refreshes; want the 401 after one whole body and none",
 			resp.StatusCode, gmail.bodies, creds.refreshed)

@@ -181,9 +181,6 @@ func TestTheCallersRequestIsLeftAlone(t *testing.T) {
 	if !strings.Contains(got.Get("User-Agent"), "gzip") {
 		t.Errorf("User-Agent %q; without gzip in it Google does not compress", got.Get("User-Agent"))
 	}
-	if call.Header().Get("Authorization") != "" {
-		t.Error("the token was written into the caller's request")
-	}
 }
 
 func TestTheCallersContextEndsTheWaitForAToken(t *testing.T) {

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	mathrand "math/rand/v2"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -87,23 +89,86 @@ func (g *Grants) outcome(ctx context.Context, key, old, next string, err error) 
 	return err
 }
 
-// Delete removes whatever is stored for userID, readable or not. It is no error if nothing is there.
+// Update reads the grant of userID, lets change change it, and puts it; where somebody else was faster it does so again, after
+// a short pause. Where nothing is stored, change is given a Grant with only its UserID set. An error of change ends Update
+// and is returned as it is, with the grant as it was read.
+//
+// Errors: those of change; *UnsealError; ErrConflict, wrapped, if the grant never stands still; what the store answers otherwise.
+func (g *Grants) Update(ctx context.Context, userID string, change func(*Grant) error) (*Grant, error) {
+	for try := 1; ; try++ {
+		grant, err := g.Get(ctx, userID)
+		if errors.Is(err, ErrNotFound) {
+			grant, err = &Grant{UserID: userID}, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := change(grant); err != nil {
+			return grant, err
+		}
+		if err = g.Put(ctx, grant); err == nil {
+			return grant, nil
+		}
+		if err := again(ctx, try, err); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// Remove deletes grant if the stored version is still the one that it was read from or last written to.
+//
+// Errors: as Put.
+func (g *Grants) Remove(ctx context.Context, grant *Grant) error {
+	key := grantPrefix + grant.UserID
+	if err := g.store.Swap(ctx, key, grant.version, Record{}); err != nil {
+		if err := g.outcome(ctx, key, grant.version, "", err); err != nil {
+			return fmt.Errorf("tokenstore: remove the grant of user %q: %w", grant.UserID, err)
+		}
+	}
+	grant.version = ""
+	return nil
+}
+
+// Delete removes whatever is stored for userID, whether it can be opened or not. It is no error if nothing is there. What the
+// store itself can't read, it may refuse to delete, as filestore does with a damaged file.
+//
+// Errors: as Update.
 func (g *Grants) Delete(ctx context.Context, userID string) error {
 	key := grantPrefix + userID
-	for {
+	for try := 1; ; try++ {
 		rec, err := g.store.Get(ctx, key)
-		if errors.Is(err, ErrNotFound) {
-			return nil
-		}
 		if err == nil {
 			err = g.store.Swap(ctx, key, rec.Version, Record{})
 		}
-		if err == nil {
+		if err == nil || errors.Is(err, ErrNotFound) {
 			return nil
 		}
-		if ctx.Err() != nil || !errors.Is(err, ErrConflict) {
-			return fmt.Errorf("tokenstore: delete the grant of user %q: %w", userID, err)
+		if err := again(ctx, try, fmt.Errorf("tokenstore: delete the grant of user %q: %w", userID, err)); err != nil {
+			return err
 		}
+	}
+}
+
+// conflicts is how often a write that always comes too late is tried.
+const conflicts = 30
+
+// again decides what follows the failure of a write: nil, after a pause that grows, if it came too late and may be tried again, else
+// the error to return.
+func again(ctx context.Context, try int, err error) error {
+	if !errors.Is(err, ErrConflict) || try == conflicts {
+		return err
+	}
+	if try == 1 {
+		return ctx.Err()
+	}
+	pause := min(time.Millisecond<<min(try, 10), 200*time.Millisecond)
+	t := time.NewTimer(pause/2 + mathrand.N(pause))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%w, after: %w", ctx.Err(), err)
 	}
 }
 

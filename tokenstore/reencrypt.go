@@ -71,7 +71,7 @@ func grantOf(key string) (userID string, ok bool) {
 
 // reseal seals what is stored under key with the primary key, and reports whether it had to.
 func (g *Grants) reseal(ctx context.Context, key, userID string) (bool, error) {
-	for {
+	for try := 1; ; try++ {
 		rec, err := g.store.Get(ctx, key)
 		if errors.Is(err, ErrNotFound) {
 			return false, nil
@@ -94,8 +94,11 @@ func (g *Grants) reseal(ctx context.Context, key, userID string) (bool, error) {
 		if err != nil {
 			err = g.outcome(ctx, key, rec.Version, next.Version, err)
 		}
-		if !errors.Is(err, ErrConflict) {
-			return err == nil, err
+		if err == nil {
+			return true, nil
+		}
+		if err := again(ctx, try, err); err != nil {
+			return false, err
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/mailgrant/mailgrant/authflow"
@@ -37,7 +38,7 @@ func askConsent(ctx context.Context, set settings, place *place, google *google,
 	defer open.close()
 
 	state := authflow.NewState()
-	done := make(chan outcome, 1)
+	done := make(chan outcome, 2) // of the callback, and of a person who does not come that far
 	srv := &http.Server{Handler: callback(open.flow, redirectURL, state, done), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = srv.Serve(ln) }()
 	defer stopGently(srv)
@@ -70,30 +71,34 @@ func askConsent(ctx context.Context, set settings, place *place, google *google,
 	}
 }
 
-// callback serves the redirect URL. The first answer that carries our state is the outcome.
+// callback serves the redirect URL. The first answer that carries our state is the outcome; a page that is
+// loaded again shows it again, for a code works once.
 func callback(flow *authflow.Flow, redirectURL, ourState string, done chan<- outcome) http.Handler {
 	path := "/"
 	if u, err := url.Parse(redirectURL); err == nil && u.Path != "" {
 		path = u.Path
 	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
-		code, state, err := flow.ParseCallback(r.URL.Query())
-		if r.URL.Query().Get("state") != ourState {
+	var first sync.Once
+	var o outcome
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		query := r.URL.Query()
+		switch {
+		case r.URL.Path != path || r.Method != http.MethodGet:
+			http.NotFound(w, r)
+			return
+		case query.Get("state") != ourState:
 			http.Error(w, "This answer belongs to another consent.", http.StatusBadRequest)
 			return
 		}
-		var o outcome
-		if o.err = err; err == nil {
-			o.creds, o.err = flow.GetCredentials(r.Context(), code, state)
-		}
+		first.Do(func() {
+			var code, state string
+			if code, state, o.err = flow.ParseCallback(query); o.err == nil {
+				o.creds, o.err = flow.GetCredentials(r.Context(), code, state)
+			}
+			done <- o
+		})
 		showOutcome(w, o)
-		select {
-		case done <- o:
-		default: // the page was loaded again
-		}
 	})
-	return mux
 }
 
 var page = template.Must(template.New("outcome").Parse(`<!doctype html>
@@ -121,12 +126,9 @@ func showOutcome(w http.ResponseWriter, o outcome) {
 // the loopback redirect of an installed application may (RFC 8252 §7.3).
 func listen(ctx context.Context, redirectURL string) (net.Listener, string, error) {
 	u, err := url.Parse(redirectURL)
-	if err != nil {
-		return nil, "", err
-	}
-	if host := u.Hostname(); u.Scheme != "http" || host != "localhost" && !strings.HasPrefix(host, "127.") && host != "::1" {
+	if err != nil || !leadsHere(u) {
 		return nil, "", fmt.Errorf("the redirect URL %s does not lead to this machine: register http://localhost:8085/callback "+
-			"for the client in Google Cloud Console, and put it first in the file's redirect_uris", redirectURL)
+			"for the client in Google Cloud Console, and download its file again", redirectURL)
 	}
 	port := u.Port()
 	if port == "" {
@@ -140,6 +142,11 @@ func listen(ctx context.Context, redirectURL string) (net.Listener, string, erro
 		u.Host = net.JoinHostPort(u.Hostname(), chosen)
 	}
 	return ln, u.String(), nil
+}
+
+func leadsHere(u *url.URL) bool {
+	host := u.Hostname()
+	return u.Scheme == "http" && (host == "localhost" || strings.HasPrefix(host, "127.") || host == "::1")
 }
 
 // stopGently lets the person's page arrive before the server ends.

@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"context"
 	"embed"
+	"encoding/json"
 	"fmt"
 	"io/fs"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/net/html/charset"
@@ -38,7 +42,31 @@ func openGoogle(set settings, place *place) (*google, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", set.clientSecrets, err)
 	}
+	cfg.RedirectURL = redirectHere(secrets, cfg.RedirectURL)
 	return &google{config: cfg, close: func() {}}, nil
+}
+
+// redirectHere returns the first redirect URI of a client_secret.json that leads to this machine, or else the given one. Google
+// takes any port for an installed application, and only the registered one for others.
+func redirectHere(secrets []byte, otherwise string) string {
+	type client struct {
+		RedirectURIs []string `json:"redirect_uris"`
+	}
+	var file struct{ Web, Installed client }
+	if json.Unmarshal(secrets, &file) != nil {
+		return otherwise
+	}
+	for _, uri := range slices.Concat(file.Installed.RedirectURIs, file.Web.RedirectURIs) {
+		u, err := url.Parse(uri)
+		if err != nil || !leadsHere(u) {
+			continue
+		}
+		if u.Port() == "" && len(file.Installed.RedirectURIs) == 0 {
+			u.Host = net.JoinHostPort(u.Hostname(), "80")
+		}
+		return u.String()
+	}
+	return otherwise
 }
 
 // mailbox is the mail of the one user that the Google in process knows.

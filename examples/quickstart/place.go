@@ -34,8 +34,10 @@ func openPlace(set settings) (*place, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.keys, err = tokenstore.ParseKeyring(text)
-	return p, err
+	if p.keys, err = tokenstore.ParseKeyring(text); err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(p.dir, "key"), err)
+	}
+	return p, nil
 }
 
 // readOrCreateKey returns the key in file. A service gets its keys from a secret manager instead: whoever reads
@@ -45,8 +47,21 @@ func readOrCreateKey(file string) (string, error) {
 	if err == nil || !errors.Is(err, os.ErrNotExist) {
 		return string(text), err
 	}
-	key := tokenstore.GenerateKey()
-	return key, os.WriteFile(file, []byte(key+"\n"), 0o600)
+	// A key that another run just made must not be overwritten, nor half a key be left behind: grants are sealed with it.
+	draft, err := os.CreateTemp(filepath.Dir(file), "key")
+	if err != nil {
+		return "", err
+	}
+	defer os.Remove(draft.Name())
+	_, err = draft.WriteString(tokenstore.GenerateKey() + "\n")
+	if err := errors.Join(err, draft.Sync(), draft.Close()); err != nil {
+		return "", err
+	}
+	if err := os.Link(draft.Name(), file); err != nil && !errors.Is(err, os.ErrExist) {
+		return "", err
+	}
+	text, err = os.ReadFile(file)
+	return string(text), err
 }
 
 // An opening is a store and a flow on it.
