@@ -1,0 +1,56 @@
+package authflow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	mathrand "math/rand/v2"
+
+	"github.com/mailgrant/mailgrant/tokenstore"
+)
+
+// Forget deletes what is stored of a user's grant, whether it can be opened or not. The provider is not told, so the user still finds the
+// application among those with access to their account, and other systems of the project keep their grants. It
+// is no error if nothing is stored. A revocation that is pending stays so.
+func (f *Flow) Forget(ctx context.Context, userID string) error {
+	grantID, err := f.remove(ctx, userID)
+	if err != nil {
+		return fmt.Errorf("authflow: forget: %w", err)
+	}
+	f.source(userID).drop(grantID, &RefreshError{UserID: userID, Err: tokenstore.ErrNotFound})
+	f.observe(Event{Kind: Forgotten, UserID: userID, GrantID: grantID})
+	return nil
+}
+
+// remove deletes what is stored for userID and returns the ID of the very grant that it deleted, if that could be opened.
+func (f *Flow) remove(ctx context.Context, userID string) (string, error) {
+	for pause := firstPoll; ; pause = min(2*pause, longestPoll) {
+		grant, err := f.grants.Get(ctx, userID)
+		if _, unreadable := errors.AsType[*tokenstore.UnsealError](err); unreadable || errors.Is(err, tokenstore.ErrNotFound) {
+			return "", f.grants.Delete(ctx, userID)
+		}
+		if err == nil {
+			if err = f.grants.Remove(ctx, grant); err == nil {
+				return grant.ID, nil
+			}
+		}
+		if !errors.Is(err, tokenstore.ErrConflict) || pause == longestPoll || sleep(ctx, pause/2+mathrand.N(pause)) != nil {
+			return "", err
+		}
+	}
+}
+
+// Grants yields every stored grant, without its tokens, as tokenstore.Grants.All does: for status pages and reports.
+func (f *Flow) Grants(ctx context.Context) iter.Seq2[*tokenstore.Grant, error] {
+	return func(yield func(*tokenstore.Grant, error) bool) {
+		for grant, err := range f.grants.All(ctx) {
+			if grant != nil {
+				grant.RefreshToken, grant.AccessToken = "", ""
+			}
+			if !yield(grant, err) {
+				return
+			}
+		}
+	}
+}
