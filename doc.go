@@ -2,9 +2,11 @@
 // they are away. It has no code of its own; three packages do the work:
 //
 //   - [github.com/mailgrant/mailgrant/authflow] takes a person through Google's consent and keeps the grant alive:
-//     authorization URL, code exchange, identity, stored credentials, refresh.
+//     authorization URL, code exchange, identity, stored credentials, refresh, revocation.
 //   - [github.com/mailgrant/mailgrant/tokenstore] keeps grants, sealed, in a store of your choice: memory, files
-//     ([github.com/mailgrant/mailgrant/tokenstore/filestore]), or your own, which
+//     ([github.com/mailgrant/mailgrant/tokenstore/filestore]), a database
+//     ([github.com/mailgrant/mailgrant/tokenstore/sqlstore]), Redis
+//     ([github.com/mailgrant/mailgrant/tokenstore/redisstore]), or your own, which
 //     [github.com/mailgrant/mailgrant/tokenstore/storetest] proves.
 //   - [github.com/mailgrant/mailgrant/gmailsvc] turns credentials into a Gmail service. For tests,
 //     [github.com/mailgrant/mailgrant/gmailsvc/gmailtest] is Google in process.
@@ -39,6 +41,9 @@
 //
 // A user may take a grant back at any time. Whatever call notices answers with an
 // *authflow.ReauthorizationRequiredError, also out of a plain call to the Gmail API; it says whom to ask for a new consent.
+//
+// Flow.Revoke ends a grant at Google too, Flow.Forget here alone. Flow.Import takes over the refresh tokens of an older
+// system, and Flow.KeepAlive keeps those alive that nobody uses.
 //
 // To see all of it run with nothing but Go: go run ./examples/quickstart
 package mailgrant

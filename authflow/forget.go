@@ -10,9 +10,9 @@ import (
 	"github.com/mailgrant/mailgrant/tokenstore"
 )
 
-// Forget deletes what is stored of a user's grant, whether it can be opened or not. The provider is not told, so the user still finds the
-// application among those with access to their account, and other systems of the project keep their grants. It
-// is no error if nothing is stored. A revocation that is pending stays so.
+// Forget deletes what is stored of a user's grant, whether it can be opened or not. The provider is not told, so the user
+// still finds the application among those with access to their account, and other systems of the project keep
+// their grants. It is no error if nothing is stored. A revocation that is pending stays so.
 func (f *Flow) Forget(ctx context.Context, userID string) error {
 	grantID, err := f.remove(ctx, userID)
 	if err != nil {
