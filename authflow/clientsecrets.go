@@ -7,7 +7,8 @@ import (
 
 // ConfigFromJSON reads the client_secret.json that Google Cloud Console writes for a "web" or an "installed"
 // client, and returns a Config that asks for scopes. The first redirect URI is taken; set RedirectURL for
-// another one. Store and Keys are still to be filled in. New checks the endpoints that the file names: https only, and
+// another one. Of the endpoints the file names two; the others are Google's, so for another provider set Provider to what
+// Discover finds. Store and Keys are still to be filled in. New checks the endpoints that the file names: https only, and
 // none on a loopback, link-local or private address unless AllowPrivateEndpoints is set.
 //
 // Errors: *ConfigError.

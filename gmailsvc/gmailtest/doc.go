@@ -13,6 +13,12 @@
 // a request, so it works inside a testing/synctest bubble (create the server inside the bubble too), where
 // an access token expires in an hour that takes no time.
 //
+// # With authflow and gmailsvc
+//
+// In process, leave the Provider and all addresses as they are with Google, and give Server.Client to authflow.Config and
+// gmailsvc.Config as their HTTPClient. On a socket, ask authflow.Discover for the Provider at Server.URL, set
+// AllowPrivateEndpoints, and set the Endpoint of gmailsvc.Config to Server.APIURL.
+//
 // # What it behaves like
 //
 // OAuth: a consent page without script at /o/oauth2/v2/auth, granular consent, redirect URIs compared

@@ -6,13 +6,14 @@ replace github.com/mailgrant/mailgrant => ../../
 
 require (
 	github.com/mailgrant/mailgrant v0.0.0-00010101000000-000000000000
+	github.com/tink-crypto/tink-go/v2 v2.9.0
 	golang.org/x/oauth2 v0.37.0
 	google.golang.org/api v0.311.0
 )
 
 require (
+	github.com/coreos/go-oidc/v3 v3.21.0 // indirect
 	github.com/jackc/puddle/v2 v2.2.3 // indirect
-	github.com/tink-crypto/tink-go/v2 v2.9.0 // indirect
 	golang.org/x/sync v0.24.0 // indirect
 )
 
