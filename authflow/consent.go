@@ -76,8 +76,8 @@ func (f *Flow) GetAuthorizationURL(emailAddress, state string, opts ...AuthOptio
 			asked = append(asked, oauth2.SetAuthURLParam(name, value))
 		}
 	}
-	c := *f.oauth
-	c.Scopes = r.scopes
+	// Not a copy of f.oauth: x/oauth2 writes to one while it is in use.
+	c := oauth2.Config{ClientID: f.oauth.ClientID, RedirectURL: f.oauth.RedirectURL, Endpoint: f.oauth.Endpoint, Scopes: r.scopes}
 	return c.AuthCodeURL(state, asked...)
 }
 

@@ -74,7 +74,19 @@ func (f *Flow) GetStoredCredentials(ctx context.Context, userID string) (*Creden
 // does not win over a grant that is alive.
 func (f *Flow) storeConsent(ctx context.Context, user *UserInfo, token *oauth2.Token, imported bool) (*Credentials, error) {
 	event := Event{UserID: user.ID}
+	id := rand.Text()
+	written := false
 	grant, err := f.grants.Update(ctx, user.ID, func(grant *tokenstore.Grant) error {
+		switch {
+		case grant.ID == id: // the answer to the write was lost
+			if err := f.usable(grant); err != nil {
+				return err
+			}
+			return errSuperseded
+		case written: // it may have taken effect and be gone again: a grant that is gone does not come back
+			id = rand.Text()
+		}
+		written = true
 		switch {
 		case imported && grant.Version() != "" && f.usable(grant) == nil:
 			return errSuperseded
@@ -89,7 +101,7 @@ func (f *Flow) storeConsent(ctx context.Context, user *UserInfo, token *oauth2.T
 		}
 		now := f.now()
 		grant.Email, grant.ClientID = user.Email, f.cfg.ClientID
-		grant.ID = rand.Text()
+		grant.ID = id
 		grant.RefreshToken, grant.RefreshTokenExpiry = token.RefreshToken, f.refreshTokenExpiry(token)
 		grant.AccessToken, grant.Expiry = token.AccessToken, token.Expiry
 		grant.Scopes = grantedScopes(token, f.cfg.Scopes)
@@ -100,6 +112,8 @@ func (f *Flow) storeConsent(ctx context.Context, user *UserInfo, token *oauth2.T
 	})
 	switch {
 	case errors.Is(err, errSuperseded): // by the grant that is there
+	case errors.As(err, new(*ReauthorizationRequiredError)):
+		return nil, err
 	case err != nil:
 		return nil, fmt.Errorf("authflow: store the grant: %w", err)
 	default:
