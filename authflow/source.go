@@ -242,11 +242,16 @@ func served(grant *tokenstore.Grant) *oauth2.Token {
 	return &oauth2.Token{AccessToken: grant.AccessToken, TokenType: "Bearer", Expiry: grant.Expiry}
 }
 
-// drop forgets the token of a grant that has ended, and of which an older reading may still be on its way here.
+// drop forgets the token of a grant that has ended, and of which an older reading may still be on its way here. Without
+// a grantID, what ended before has ended still.
 func (s *source) drop(grantID string, why error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.upset = &setback{ended: consentOf(grantID), why: why}
+	last := s.setback()
+	s.upset = &setback{ended: last.ended, why: last.why}
+	if grantID != "" {
+		s.upset.ended, s.upset.why = consentOf(grantID), why
+	}
 	s.live.Store(nil)
 }
 
