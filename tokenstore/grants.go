@@ -152,8 +152,8 @@ func (g *Grants) Delete(ctx context.Context, userID string) error {
 // conflicts is how often a write that always comes too late is tried.
 const conflicts = 30
 
-// again decides what follows the failure of a write: nil, after a pause that grows, if it came too late and may be tried again, else
-// the error to return.
+// again decides what follows the failure of a write: nil, after a pause that grows, if it came too late and may be tried
+// again, else the error to return.
 func again(ctx context.Context, try int, err error) error {
 	if !errors.Is(err, ErrConflict) || try == conflicts {
 		return err

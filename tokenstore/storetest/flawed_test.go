@@ -282,3 +282,32 @@ func (s *torn) Get(ctx context.Context, key string) (tokenstore.Record, error) {
 	}
 	return r, err
 }
+
+// tearing removes the old record before it writes the new one, and may be stopped in between.
+type tearing struct {
+	*tokenstore.Memory
+	mu sync.Mutex
+}
+
+func (s *tearing) Get(ctx context.Context, key string) (tokenstore.Record, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.Memory.Get(ctx, key)
+}
+
+func (s *tearing) Swap(ctx context.Context, key, oldVersion string, next tokenstore.Record) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if oldVersion == "" || next.Version == "" || ctx.Done() == nil {
+		return s.Memory.Swap(ctx, key, oldVersion, next)
+	}
+	if err := s.Memory.Swap(ctx, key, oldVersion, tokenstore.Record{}); err != nil {
+		return err
+	}
+	for range 10_000 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return s.Memory.Swap(ctx, key, "", next)
+}

@@ -62,12 +62,13 @@ func (s onePage) Keys(ctx context.Context, prefix string) iter.Seq2[string, erro
 	}
 }
 
-// positional asks for the key at each position anew, as OFFSET does.
+// positional asks for the keys in pages by their position, as OFFSET and LIMIT do.
 type positional struct{ *tokenstore.Memory }
 
 func (s positional) Keys(ctx context.Context, prefix string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		for i := 0; ; i++ {
+		const page = 50
+		for offset := 0; ; offset += page {
 			var keys []string
 			for key, err := range s.Memory.Keys(ctx, prefix) {
 				if err != nil {
@@ -77,8 +78,13 @@ func (s positional) Keys(ctx context.Context, prefix string) iter.Seq2[string, e
 				keys = append(keys, key)
 			}
 			slices.Sort(keys)
-			if i >= len(keys) || !yield(keys[i], nil) {
+			if offset >= len(keys) {
 				return
+			}
+			for _, key := range keys[offset:min(offset+page, len(keys))] {
+				if !yield(key, nil) {
+					return
+				}
 			}
 		}
 	}

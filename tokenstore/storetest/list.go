@@ -12,27 +12,42 @@ import (
 	"github.com/mailgrant/mailgrant/tokenstore"
 )
 
-const manyKeys = 300
-
-// createMany stores manyKeys records and returns them by their keys.
-func (p probe) createMany() map[string]tokenstore.Record {
+// createMany stores n records, by many writers at once, and returns them by their keys.
+func (p probe) createMany(n int) map[string]tokenstore.Record {
 	p.Helper()
-	records := make(map[string]tokenstore.Record, manyKeys)
-	for i := range manyKeys {
-		key := fmt.Sprintf("user/%d", i)
-		records[key] = p.created(key, "data")
+	records := make(map[string]tokenstore.Record, n)
+	for i := range n {
+		records[fmt.Sprintf("user/%d", i)] = newRecord("data")
 	}
+	keys := make(chan string)
+	go func() {
+		defer close(keys)
+		for key := range records {
+			keys <- key
+		}
+	}()
+	simultaneously(4*writers, func(int) {
+		for key := range keys {
+			if err := p.store.Swap(p.Context(), key, "", records[key]); err != nil {
+				p.Errorf("Swap(%q) among others: %v, want no error", key, err)
+			}
+		}
+	})
 	return records
 }
 
 func listEvery(p probe) {
-	records := p.createMany()
+	records := p.createMany(10_000)
 	listed := p.lists("")
+	var missing []string
 	for key := range records {
 		if listed[key] == 0 {
-			p.Errorf("Keys doesn't list %q", key)
+			missing = append(missing, key)
 		}
 		delete(listed, key)
+	}
+	if len(missing) != 0 {
+		p.Errorf("Keys doesn't list %d of %d keys, such as %q", len(missing), len(records), missing[0])
 	}
 	if len(listed) != 0 {
 		p.Errorf("Keys lists what was never stored: %.200q", slices.Collect(maps.Keys(listed)))
@@ -84,7 +99,7 @@ func listAfterRemove(p probe) {
 }
 
 func listBreak(p probe) {
-	records := p.createMany()
+	records := p.createMany(300)
 	for range 3 {
 		n := 0
 		for _, err := range tokenstore.List(p.Context(), p.store, "user/") {
@@ -109,7 +124,7 @@ func listBreak(p probe) {
 const patience = 5 * time.Second
 
 func listWhileWriting(p probe) {
-	records := p.createMany()
+	records := p.createMany(300)
 	listed := make(map[string]bool, len(records))
 	for key, err := range tokenstore.List(p.Context(), p.store, "user/") {
 		if err != nil {
@@ -162,7 +177,7 @@ func (p probe) swapsInTime(key, oldVersion string, next tokenstore.Record) {
 }
 
 func listCancelled(p probe) {
-	p.createMany()
+	p.createMany(300)
 	ctx, cancel := context.WithCancel(p.Context())
 	cancel()
 	var last error

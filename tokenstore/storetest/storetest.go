@@ -64,13 +64,16 @@ func Run(t *testing.T, open func(t *testing.T) tokenstore.TokenStore) {
 		{"a canceled Swap returns context.Canceled and writes nothing", canceledSwap},
 		{"a Swap past its deadline returns context.DeadlineExceeded and writes nothing", lateSwap},
 
+		{"a Swap that is sent again conflicts with the first", repeatedSwap},
+		{"a Swap canceled under way takes effect whole or not at all", interruptedSwap},
+
 		{"of simultaneous creates exactly one wins", simultaneousCreates},
 		{"of a simultaneous replace and delete exactly one wins", simultaneousReplaceAndRemove},
 		{"simultaneous writers lose no update", simultaneousUpdates},
 		{"a reader never sees half a write", readersAndWriter},
 	}
 	listChecks := []check{
-		{"every key is listed", listEvery},
+		{"every one of ten thousand keys is listed", listEvery},
 		{"keys of any bytes are listed as they are", listAnyBytes},
 		{"exactly the keys with the prefix are listed", listPrefix},
 		{"a deleted key is not listed", listAfterRemove},
