@@ -27,7 +27,10 @@ func (f *Flow) Forget(ctx context.Context, userID string) error {
 func (f *Flow) remove(ctx context.Context, userID string) (string, error) {
 	for pause := firstPoll; ; pause = min(2*pause, longestPoll) {
 		grant, err := f.grants.Get(ctx, userID)
-		if _, unreadable := errors.AsType[*tokenstore.UnsealError](err); unreadable || errors.Is(err, tokenstore.ErrNotFound) {
+		if errors.Is(err, tokenstore.ErrNotFound) {
+			return "", nil
+		}
+		if _, unreadable := errors.AsType[*tokenstore.UnsealError](err); unreadable {
 			return "", f.grants.Delete(ctx, userID)
 		}
 		if err == nil {

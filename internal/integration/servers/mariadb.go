@@ -59,11 +59,13 @@ func newMariaDB() (*SQLServer, error) {
 	}
 	data, socket := filepath.Join(s.dir, "data"), filepath.Join(s.dir, "mariadb.sock")
 	s.Driver, s.DSN = "mysql", "root@unix("+socket+")/test"
+	// Not /tmp: a server that starts removes what it takes for the leftovers of another, living or not.
+	tmpdir := "--tmpdir=" + s.dir
 	s.command = []string{
-		mariadbd, "--no-defaults", "--datadir=" + data, "--socket=" + socket, "--skip-networking",
+		mariadbd, "--no-defaults", "--datadir=" + data, "--socket=" + socket, tmpdir, "--skip-networking",
 		"--max-connections=300", "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=48M",
 	}
 	return s.setUp(func() error {
-		return s.execute(install, "--no-defaults", "--datadir="+data, "--auth-root-authentication-method=normal")
+		return s.execute(install, "--no-defaults", "--datadir="+data, tmpdir, "--auth-root-authentication-method=normal")
 	})
 }
