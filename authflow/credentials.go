@@ -113,6 +113,7 @@ func (f *Flow) storeConsent(ctx context.Context, user *UserInfo, token *oauth2.T
 	switch {
 	case errors.Is(err, errSuperseded): // by the grant that is there
 	case errors.As(err, new(*ReauthorizationRequiredError)):
+		f.source(user.ID).drop(id, err)
 		return nil, err
 	case err != nil:
 		return nil, fmt.Errorf("authflow: store the grant: %w", err)

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -229,6 +231,14 @@ func (m *modelProvider) familyOf(grantID string) *family {
 		}
 	}
 	return nil
+}
+
+// grantsOf returns the IDs of the grants that held the tokens of f. There is more than one where the answer to a consent's
+// write was lost, the grant deleted, and the consent, which did not know, stored again.
+func (m *modelProvider) grantsOf(f *family) []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Collect(maps.Keys(f.grantIDs))
 }
 
 // endedFamily reports whether the family of a refresh token has ended.
