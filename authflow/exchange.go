@@ -50,12 +50,16 @@ func (f *Flow) checkToken(token *oauth2.Token, err error, secrets ...string) (*o
 	if token.TokenType != "" && !strings.EqualFold(token.TokenType, "Bearer") {
 		return nil, errors.New("the provider issued a token of another type than Bearer")
 	}
-	lifetime := min(time.Duration(token.ExpiresIn)*time.Second, maxLifetime)
-	if lifetime <= 0 {
-		lifetime = defaultLifetime
-	}
-	token.Expiry = f.now().Add(lifetime)
+	token.Expiry = f.now().Add(lifetime(token))
 	return token, nil
+}
+
+// lifetime returns how long token lives from when it was issued.
+func lifetime(token *oauth2.Token) time.Duration {
+	if token.ExpiresIn <= 0 {
+		return defaultLifetime
+	}
+	return min(time.Duration(token.ExpiresIn)*time.Second, maxLifetime)
 }
 
 // refreshTokenExpiry returns when the refresh token of a time-limited grant ends, or the zero Time.

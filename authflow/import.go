@@ -34,11 +34,14 @@ func (f *Flow) Import(ctx context.Context, t ImportedToken) (*Credentials, error
 	// And a token that was imported before must not be sent again: the provider would take it for stolen.
 	stored, err := f.grants.Get(ctx, cmp.Or(t.UserID, "import"))
 	switch {
-	case err == nil && f.usable(stored) == nil:
+	case err == nil && t.UserID != "" && f.usable(stored) == nil:
 		return f.credentials(stored), nil
 	case err != nil && !errors.Is(err, tokenstore.ErrNotFound):
 		return nil, fmt.Errorf("authflow: import: %w", err)
 	}
+	// From here on the provider's answer may be the only token there is: nothing but the time interrupts.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshTimeout+storeTimeout)
+	defer cancel()
 	token, err := f.refresh(ctx, t.RefreshToken)
 	if answer, ok := errors.AsType[*ProviderError](err); ok && answer.grantEnded() {
 		dead := &tokenstore.Grant{UserID: t.UserID, Email: t.Email}
@@ -57,5 +60,13 @@ func (f *Flow) Import(ctx context.Context, t ImportedToken) (*Credentials, error
 	case t.UserID != "" && t.UserID != user.ID:
 		return nil, &AccountMismatchError{WantUserID: t.UserID, UserID: user.ID, Email: user.Email}
 	}
-	return f.storeConsent(ctx, user, token, true)
+	ctx, cancel = context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	for {
+		creds, err := f.storeConsent(ctx, user, token, true)
+		_, unreadable := errors.AsType[*tokenstore.UnsealError](err)
+		if err == nil || unreadable || sleep(ctx, savePause) != nil {
+			return creds, err
+		}
+	}
 }

@@ -2,10 +2,13 @@ package authflow_test
 
 import (
 	"cmp"
+	"context"
 	"errors"
+	"net/http"
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/mailgrant/mailgrant/authflow"
 	"github.com/mailgrant/mailgrant/gmailsvc/gmailtest"
@@ -203,5 +206,42 @@ func TestAnImportMayBeRepeated(t *testing.T) {
 				t.Error("the grant that was imported has ended")
 			}
 		})
+	}
+}
+
+func TestImportWithoutAUserIDTakesNobodyElsesGrant(t *testing.T) {
+	t.Parallel()
+	x := newFixture(t, gmailtest.Config{})
+	now := time.Now()
+	err := x.grants(t).Put(t.Context(), &tokenstore.Grant{
+		UserID: "import", ID: "another", ClientID: gmailtest.DefaultClient().ID, RefreshToken: "another's",
+		AccessToken: "another's", Expiry: now.Add(time.Hour), LastRefresh: now, CreatedAt: now,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	creds, err := x.flow(t).Import(t.Context(), authflow.ImportedToken{RefreshToken: x.older(t)})
+	if err != nil || creds.UserID != adaID {
+		t.Errorf("Ada's token gave the credentials of %+v, %v", creds, err)
+	}
+}
+
+func TestAnImportOutlivesItsCallerOnceTheProviderAnswered(t *testing.T) {
+	t.Parallel()
+	x := newFixture(t, gmailtest.Config{RotateRefreshTokens: true})
+	ctx, cancel := context.WithCancel(t.Context())
+	flow := x.flow(t, func(cfg *authflow.Config) {
+		next := cfg.HTTPClient.Transport
+		cfg.HTTPClient = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			resp, err := next.RoundTrip(r)
+			cancel()
+			return resp, err
+		})}
+	})
+	if _, err := flow.Import(ctx, authflow.ImportedToken{RefreshToken: x.older(t), UserID: adaID}); err != nil {
+		t.Error(err)
+	}
+	if stored := x.stored(t); !x.works(t, stored.RefreshToken) {
+		t.Error("the refresh token that the provider gave is lost")
 	}
 }

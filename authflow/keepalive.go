@@ -13,7 +13,7 @@ import (
 type KeepAliveOptions struct {
 	// Idle is how long a grant must not have been refreshed. 0: 30 days.
 	Idle time.Duration
-	// PerSecond bounds the refreshes a second, up to 1,000. 0: 5.
+	// PerSecond bounds the refreshes a second, up to 1,000; they are made one after another, which bounds them too. 0: 5.
 	PerSecond float64
 }
 
@@ -64,7 +64,7 @@ func (f *Flow) KeepAlive(ctx context.Context, opts KeepAliveOptions) (KeepAliveR
 		case <-ctx.Done():
 			return report, fmt.Errorf("authflow: keep alive: %w", ctx.Err())
 		}
-		_, err := f.renew(ctx, grant.UserID, need{after: grant.Expiry})
+		err := f.renewAndWait(ctx, grant.UserID, need{after: grant.Expiry})
 		_, ended := errors.AsType[*ReauthorizationRequiredError](err)
 		switch {
 		case err == nil:
@@ -72,6 +72,8 @@ func (f *Flow) KeepAlive(ctx context.Context, opts KeepAliveOptions) (KeepAliveR
 		case ended:
 			report.Ended++
 		case errors.Is(err, tokenstore.ErrNotFound): // deleted meanwhile
+		case errors.Is(err, errClosed):
+			return report, fmt.Errorf("authflow: keep alive: %w", err)
 		case ctx.Err() != nil:
 			return report, fmt.Errorf("authflow: keep alive: %w", ctx.Err())
 		default:
@@ -79,4 +81,21 @@ func (f *Flow) KeepAlive(ctx context.Context, opts KeepAliveOptions) (KeepAliveR
 		}
 	}
 	return report, nil
+}
+
+// renewAndWait is renew in the background, where Close waits for it.
+func (f *Flow) renewAndWait(ctx context.Context, userID string, want need) error {
+	done := make(chan error, 1)
+	if !f.goBackground(func(ctx context.Context) {
+		_, err := f.renew(ctx, userID, want)
+		done <- err
+	}) {
+		return errClosed
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

@@ -126,11 +126,9 @@ func (f *Flow) claimAndRefresh(ctx context.Context, grant *tokenstore.Grant, hol
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshTimeout)
 	defer cancel()
 	claimed := grant.Clone()
-	if held := grant.Lease; held == nil || held.Holder != holder {
-		claimed.Lease = &tokenstore.Lease{Holder: holder, Duration: leaseDuration, TakenAt: f.now()}
-		if err := f.grants.Put(ctx, claimed); err != nil {
-			return nil, err
-		}
+	claimed.Lease = &tokenstore.Lease{Holder: holder, Duration: leaseDuration, TakenAt: f.now()}
+	if err := f.grants.Put(ctx, claimed); err != nil {
+		return nil, err
 	}
 	begin := f.elapsed()
 	token, err := f.refresh(ctx, claimed.RefreshToken)
@@ -190,7 +188,7 @@ func (f *Flow) storeRefreshed(ctx context.Context, claimed *tokenstore.Grant, to
 // merge writes token into next and stores it. Where something else is stored by now, token goes into that, unless it is
 // another consent or holds another refresh token than the one that was used.
 func (f *Flow) merge(ctx context.Context, claimed, next *tokenstore.Grant, token *oauth2.Token) (*tokenstore.Grant, error) {
-	f.write(next, claimed, token)
+	f.write(next, token)
 	err := f.grants.Put(ctx, next)
 	if !errors.Is(err, tokenstore.ErrConflict) {
 		return next, err
@@ -199,35 +197,32 @@ func (f *Flow) merge(ctx context.Context, claimed, next *tokenstore.Grant, token
 		switch {
 		case stored.Version() == "":
 			return tokenstore.ErrNotFound
-		case stored.AccessToken == token.AccessToken:
-			return errStored
 		case stored.ID != claimed.ID || stored.RefreshToken != claimed.RefreshToken || stored.Status.Revoked:
 			return errSuperseded
+		case stored.Expiry.After(token.Expiry): // this token was not to be stored for long, and others refreshed since
+			return errSuperseded
 		}
-		f.write(stored, claimed, token)
+		f.write(stored, token)
 		return nil
 	})
 	switch {
-	case err == nil || errors.Is(err, errStored):
+	case err == nil:
 		return stored, nil
-	case superseded(err):
+	case errors.Is(err, errSuperseded) && token.RefreshToken != claimed.RefreshToken:
+		f.revokeSuccessor(ctx, stored, token)
+	}
+	if superseded(err) {
 		return nil, err
 	}
 	return next, err
 }
 
-// errStored says that an earlier write took effect after all.
-var errStored = errors.New("stored already")
-
 // write makes token the access token of next.
-func (f *Flow) write(next, claimed *tokenstore.Grant, token *oauth2.Token) {
-	now := f.now()
+func (f *Flow) write(next *tokenstore.Grant, token *oauth2.Token) {
 	next.Lease, next.LastError = nil, ""
 	next.AccessToken, next.Expiry = token.AccessToken, token.Expiry
-	next.LastRefresh, next.UpdatedAt = now, now
-	if token.RefreshToken != claimed.RefreshToken {
-		next.RefreshToken = token.RefreshToken
-	}
+	next.LastRefresh, next.UpdatedAt = token.Expiry.Add(-lifetime(token)), f.now()
+	next.RefreshToken = token.RefreshToken
 	if expiry := f.refreshTokenExpiry(token); !expiry.IsZero() {
 		next.RefreshTokenExpiry = expiry
 	}
@@ -237,6 +232,7 @@ func (f *Flow) write(next, claimed *tokenstore.Grant, token *oauth2.Token) {
 // storeEnded marks the grant revoked, if its refresh token is still the one that the provider refused. The token is kept: should
 // the provider turn out to have erred, no grant is lost.
 func (f *Flow) storeEnded(ctx context.Context, claimed *tokenstore.Grant, answer *ProviderError) error {
+	current := false // as far as could be read
 	ended, err := f.grants.Update(ctx, claimed.UserID, func(stored *tokenstore.Grant) error {
 		switch {
 		case stored.Version() == "":
@@ -244,6 +240,7 @@ func (f *Flow) storeEnded(ctx context.Context, claimed *tokenstore.Grant, answer
 		case stored.ID != claimed.ID || stored.RefreshToken != claimed.RefreshToken || stored.Status.Revoked:
 			return errSuperseded
 		}
+		current = true
 		f.end(stored, f.endReason(stored, answer), answer.Error())
 		return nil
 	})
@@ -252,6 +249,9 @@ func (f *Flow) storeEnded(ctx context.Context, claimed *tokenstore.Grant, answer
 	}
 	if err != nil { // the next refresh finds it out again
 		f.observe(Event{Kind: StoreTrouble, UserID: claimed.UserID, GrantID: claimed.ID, Err: err})
+		if !current {
+			return fmt.Errorf("%w; whether the grant has changed hands since, the store does not tell: %w", answer, err)
+		}
 		ended = claimed.Clone()
 		f.end(ended, f.endReason(ended, answer), answer.Error())
 	}

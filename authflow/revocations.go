@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 
+	"golang.org/x/oauth2"
+
 	"github.com/mailgrant/mailgrant/tokenstore"
 )
 
@@ -33,6 +35,22 @@ func (f *Flow) noteRevocation(ctx context.Context, grant *tokenstore.Grant) erro
 		return nil
 	})
 	return err
+}
+
+// revokeSuccessor tells the provider of a refresh token that it issued in place of the one that Revoke told it of meanwhile.
+func (f *Flow) revokeSuccessor(ctx context.Context, stored *tokenstore.Grant, token *oauth2.Token) {
+	if !stored.Status.Revoked || stored.Status.Reason != tokenstore.ReasonApplication {
+		return
+	}
+	successor := stored.Clone()
+	successor.RefreshToken, successor.AccessToken = token.RefreshToken, token.AccessToken
+	err := f.noteRevocation(ctx, successor)
+	if err == nil {
+		_, err = f.tellRevocation(ctx, noteKey(successor))
+	}
+	if err != nil {
+		f.observe(Event{Kind: StoreTrouble, UserID: stored.UserID, GrantID: stored.ID, Err: err})
+	}
 }
 
 // RetryRevocations tells the provider of the grants that Revoke could not tell it of, and returns how many it

@@ -155,7 +155,7 @@ func (s *source) begin(want need) *call {
 	}
 	if !s.flow.goBackground(work) {
 		s.call = nil
-		c.err = &RefreshError{UserID: s.userID, Err: errors.New("the Flow is closed")}
+		c.err = &RefreshError{UserID: s.userID, Err: errClosed}
 		close(c.done)
 	}
 	return c
@@ -187,8 +187,7 @@ func (s *source) finish(c *call, grant *tokenstore.Grant, err error) {
 	case ended:
 		next.ended, next.why = consentOf(reauthorization.grantID), err
 		s.live.Store(nil)
-	case live != nil && errors.Is(err, tokenstore.ErrNotFound):
-		next.ended, next.why = live.consent, err
+	case errors.Is(err, tokenstore.ErrNotFound): // which a store that is not well may say, too
 		s.live.Store(nil)
 	case live != nil:
 		s.quieten(live, next.retryAt)

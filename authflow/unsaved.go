@@ -5,11 +5,15 @@ import (
 	"errors"
 	mathrand "math/rand/v2"
 	"sync"
+	"time"
 
 	"golang.org/x/oauth2"
 
 	"github.com/mailgrant/mailgrant/tokenstore"
 )
+
+// savePause is the pause between attempts to store what must not be lost.
+const savePause = 250 * time.Millisecond
 
 // unsaved holds the refreshed tokens that the store would not take yet, by user. They are served; until they are
 // stored, this process must not refresh again: it would send a refresh token that may be used up.
@@ -58,20 +62,33 @@ func (f *Flow) save(ctx context.Context, t *unsavedToken) (*tokenstore.Grant, er
 	return stored, err
 }
 
-// saveLater keeps trying to store t, until it is stored or something newer is. When the Flow closes it tries once more: a
-// refresh token that rotated would be lost.
+// saveLast tries to store t for some seconds, as the Flow closes: a refresh token that rotated would be lost.
+func (f *Flow) saveLast(t *unsavedToken) {
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	defer cancel()
+	for {
+		if _, err := f.save(ctx, t); err == nil || superseded(err) || sleep(ctx, savePause) != nil {
+			return
+		}
+	}
+}
+
+// saveLater keeps trying to store t, until it is stored or something newer is, or the Flow closes.
 func (f *Flow) saveLater(t *unsavedToken) {
 	f.unsaved.add(t)
 	trying := f.goBackground(func(ctx context.Context) {
 		for pause := firstPause; ; pause = min(2*pause, longestPause) {
-			closing := sleep(ctx, pause/2+mathrand.N(pause)) != nil
-			if _, err := f.save(ctx, t); err == nil || superseded(err) || closing {
+			if sleep(ctx, pause/2+mathrand.N(pause)) != nil {
+				f.saveLast(t)
+				return
+			}
+			if _, err := f.save(ctx, t); err == nil || superseded(err) {
 				return
 			}
 		}
 	})
 	if !trying {
-		_, _ = f.save(f.background, t) // the Flow closes, and waits for this
+		f.saveLast(t) // the Flow closes, and waits for whoever refreshed
 	}
 }
 
