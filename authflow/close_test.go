@@ -51,7 +51,9 @@ func TestCloseWaitsForWhatKeepAliveRefreshes(t *testing.T) {
 		if after := x.stored(t); after.RefreshToken == before.RefreshToken {
 			t.Error("Close came back before the refreshed grant was stored")
 		}
-		<-done
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 		pass(time.Second)
 		if _, err := flow.KeepAlive(t.Context(), authflow.KeepAliveOptions{Idle: time.Nanosecond}); err == nil {
 			t.Error("a closed Flow keeps grants alive")

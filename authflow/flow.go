@@ -146,7 +146,8 @@ func New(cfg Config) (*Flow, error) {
 var errClosed = errors.New("the Flow is closed")
 
 // Close ends what the Flow does in the background and waits for it: up to 30 s if the provider is being asked for a
-// token, and some seconds if one could not be stored. Credentials of a closed Flow still serve tokens that live, but refresh no more. It always returns nil.
+// token, and some seconds if one could not be stored. Credentials of a closed Flow still serve tokens that live, but
+// refresh no more. It always returns nil.
 func (f *Flow) Close() error {
 	f.mu.Lock()
 	f.closed = true
