@@ -41,6 +41,9 @@ func TestWhateverHappensNoGrantIsLostOrRefreshedTwice(t *testing.T) {
 	t.Parallel()
 	const shards = 4
 	first, runs := rand.Uint64N(1<<48), (*interleavings+shards-1)/shards
+	if testing.Short() {
+		runs /= 10
+	}
 	if *replayed != 0 {
 		first, runs = *replayed, 300/shards
 	}
