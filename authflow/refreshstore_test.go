@@ -168,26 +168,3 @@ func TestWhatIsToBeStoredLaterIsStoredAtClose(t *testing.T) {
 		}
 	})
 }
-
-func TestARefreshThatEndsWhileTheFlowClosesIsStored(t *testing.T) {
-	inBubble(t, gmailtest.Config{RotateRefreshTokens: true}, func(t *testing.T, x *fixture) {
-		flow := x.flow(t)
-		creds := x.connect(t, flow)
-		pass(time.Hour)
-		x.google.Inject(gmailtest.Fault{Op: "token.refresh", Delay: 2 * time.Second})
-		waiter := waiting(t, creds)
-		pass(time.Second)
-		closed := make(chan error, 1)
-		go func() { closed <- flow.Close() }()
-		pass(time.Millisecond)
-		x.store.fail(nil, errStoreDown)
-		x.store.interrupt(func() { x.store.fail(nil, nil) }) // one write fails: the first with the new token
-		served, err := waiter()
-		if cerr := <-closed; err != nil || cerr != nil {
-			t.Fatal(err, cerr)
-		}
-		if after := x.stored(t); after.AccessToken != served || !x.works(t, after.RefreshToken) {
-			t.Errorf("the refresh token that the provider gave is lost; stored %+v", after)
-		}
-	})
-}
