@@ -80,3 +80,27 @@ func TestLastRefreshIsWhenTheTokenWasIssued(t *testing.T) {
 		}
 	})
 }
+
+func TestARefreshTokenThatAnotherStoredMeanwhileIsKept(t *testing.T) {
+	inBubble(t, gmailtest.Config{}, func(t *testing.T, x *fixture) {
+		creds := x.connect(t, x.flow(t))
+		pass(time.Hour)
+		x.google.Inject(gmailtest.Fault{Op: "token.refresh", Delay: 2 * time.Second})
+		waiter := waiting(t, creds)
+		pass(time.Second)
+		access, next, err := x.google.Grant(ada, gmailReadonly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x.change(t, func(g *tokenstore.Grant) {
+			g.RefreshToken, g.AccessToken, g.Lease = next, access, nil
+			g.Expiry, g.LastRefresh = time.Now().Add(time.Hour), time.Now()
+		})
+		if served, err := waiter(); err != nil || served != access {
+			t.Errorf("served %q, %v; want the token that was stored meanwhile", served, err)
+		}
+		if after := x.stored(t); after.RefreshToken != next || after.AccessToken != access {
+			t.Errorf("what another stored was overwritten: %+v", after)
+		}
+	})
+}
