@@ -194,12 +194,10 @@ func (f *Flow) merge(ctx context.Context, claimed, next *tokenstore.Grant, token
 		return next, err
 	}
 	stored, err := f.grants.Update(ctx, claimed.UserID, func(stored *tokenstore.Grant) error {
-		switch {
-		case stored.Version() == "":
-			return tokenstore.ErrNotFound
-		case stored.ID != claimed.ID || stored.RefreshToken != claimed.RefreshToken || stored.Status.Revoked:
-			return errSuperseded
-		case stored.Expiry.After(token.Expiry): // this token was not to be stored for long, and others refreshed since
+		if err := unchanged(stored, claimed); err != nil {
+			return err
+		}
+		if stored.Expiry.After(token.Expiry) { // this token was not to be stored for long, and others refreshed since
 			return errSuperseded
 		}
 		f.write(stored, token)
@@ -215,6 +213,18 @@ func (f *Flow) merge(ctx context.Context, claimed, next *tokenstore.Grant, token
 		return nil, err
 	}
 	return next, err
+}
+
+// unchanged returns nil if stored is still the consent and refresh token of claimed, and alive, so that what the provider said
+// of claimed holds for it; else tokenstore.ErrNotFound or errSuperseded.
+func unchanged(stored, claimed *tokenstore.Grant) error {
+	switch {
+	case stored.Version() == "":
+		return tokenstore.ErrNotFound
+	case stored.ID != claimed.ID || stored.RefreshToken != claimed.RefreshToken || stored.Status.Revoked:
+		return errSuperseded
+	}
+	return nil
 }
 
 // write makes token the access token of next.
@@ -234,11 +244,8 @@ func (f *Flow) write(next *tokenstore.Grant, token *oauth2.Token) {
 func (f *Flow) storeEnded(ctx context.Context, claimed *tokenstore.Grant, answer *ProviderError) error {
 	current := false // as far as could be read
 	ended, err := f.grants.Update(ctx, claimed.UserID, func(stored *tokenstore.Grant) error {
-		switch {
-		case stored.Version() == "":
-			return tokenstore.ErrNotFound
-		case stored.ID != claimed.ID || stored.RefreshToken != claimed.RefreshToken || stored.Status.Revoked:
-			return errSuperseded
+		if err := unchanged(stored, claimed); err != nil {
+			return err
 		}
 		current = true
 		f.end(stored, f.endReason(stored, answer), answer.Error())
@@ -247,7 +254,7 @@ func (f *Flow) storeEnded(ctx context.Context, claimed *tokenstore.Grant, answer
 	if superseded(err) {
 		return err
 	}
-	if err != nil { // the next refresh finds it out again
+	if err != nil {
 		f.observe(Event{Kind: StoreTrouble, UserID: claimed.UserID, GrantID: claimed.ID, Err: err})
 		if !current {
 			return fmt.Errorf("%w; whether the grant has changed hands since, the store does not tell: %w", answer, err)
