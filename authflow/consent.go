@@ -50,7 +50,8 @@ func WithIncludeGrantedScopes() AuthOption {
 	return authOption(func(r *authRequest) { r.params["include_granted_scopes"] = "true" })
 }
 
-// WithHostedDomain suggests accounts of a Google Workspace domain. The person can choose another account all the same.
+// WithHostedDomain suggests accounts of a Google Workspace domain. The person can choose another account all the same:
+// RequireHostedDomain refuses it, and so does a CallbackHandler.
 func WithHostedDomain(domain string) AuthOption {
 	return authOption(func(r *authRequest) { r.params["hd"] = domain })
 }
@@ -63,6 +64,10 @@ func WithHostedDomain(domain string) AuthOption {
 // The URL asks for offline access, with PKCE (RFC 7636, S256) and a nonce, and by default with
 // prompt=consent, so that a refresh token comes every time.
 func (f *Flow) GetAuthorizationURL(emailAddress, state string, opts ...AuthOption) string {
+	return f.authorizationURL(state, f.authRequest(emailAddress, state, opts))
+}
+
+func (f *Flow) authRequest(emailAddress, state string, opts []AuthOption) authRequest {
 	r := authRequest{
 		scopes: f.cfg.Scopes,
 		params: map[string]string{"prompt": "consent", "login_hint": emailAddress, "nonce": f.nonce(state)},
@@ -70,6 +75,10 @@ func (f *Flow) GetAuthorizationURL(emailAddress, state string, opts ...AuthOptio
 	for _, o := range opts {
 		o.apply(&r)
 	}
+	return r
+}
+
+func (f *Flow) authorizationURL(state string, r authRequest) string {
 	asked := []oauth2.AuthCodeOption{oauth2.AccessTypeOffline, oauth2.S256ChallengeOption(f.verifier(state))}
 	for name, value := range r.params {
 		if value != "" {
@@ -83,9 +92,11 @@ func (f *Flow) GetAuthorizationURL(emailAddress, state string, opts ...AuthOptio
 
 // Google answers with the long names of the scopes that OpenID Connect calls "email" and "profile".
 const (
-	scopeOpenID    = "openid"
-	scopeEmail     = "email"
-	scopeEmailLong = "https://www.googleapis.com/auth/userinfo.email"
+	scopeOpenID      = "openid"
+	scopeEmail       = "email"
+	scopeEmailLong   = "https://www.googleapis.com/auth/userinfo.email"
+	scopeProfile     = "profile"
+	scopeProfileLong = "https://www.googleapis.com/auth/userinfo.profile"
 )
 
 // withIdentityScopes returns scopes with those that identify the user.

@@ -29,9 +29,18 @@ var _ oauth2.TokenSource = (*Credentials)(nil)
 // a user who consented before, the stored grant is returned as it is.
 //
 // Errors: *CodeExchangeError; *NoUserIDError; *NoRefreshTokenError if there is no refresh token, neither new nor
-// stored, or the stored grant has ended; what the store answers otherwise. A stored grant that can't be read
+// stored, or the stored grant has ended; *AccountMismatchError and *MissingScopesError, where there are
+// requirements; what the store answers otherwise. A stored grant that can't be read
 // (*tokenstore.UnsealError) is not overwritten: after Forget, the person can consent again.
-func (f *Flow) GetCredentials(ctx context.Context, code, state string) (*Credentials, error) {
+func (f *Flow) GetCredentials(ctx context.Context, code, state string, required ...Requirement) (*Credentials, error) {
+	r := requirements{asked: f.cfg.Scopes}
+	for _, o := range required {
+		o.require(&r)
+	}
+	return f.getCredentials(ctx, code, state, r)
+}
+
+func (f *Flow) getCredentials(ctx context.Context, code, state string, required requirements) (*Credentials, error) {
 	token, err := f.ExchangeCode(ctx, code, state)
 	if err != nil {
 		return nil, err
@@ -40,10 +49,31 @@ func (f *Flow) GetCredentials(ctx context.Context, code, state string) (*Credent
 	if err != nil {
 		return nil, &NoUserIDError{AuthorizationURL: f.GetAuthorizationURL("", state), Err: err}
 	}
+	if err := required.checkUser(user); err != nil {
+		return nil, err
+	}
+	missing := func(granted []string) error {
+		if lacking := required.missing(granted); len(lacking) > 0 {
+			return &MissingScopesError{
+				UserID: user.ID, Email: user.Email, Granted: granted, Missing: lacking,
+				AuthorizationURL: f.GetAuthorizationURL(user.Email, state, WithScopes(required.asked...)),
+			}
+		}
+		return nil
+	}
 	if token.RefreshToken != "" {
-		return f.storeConsent(ctx, user, token, false)
+		granted := grantedScopes(token, required.asked)
+		if err := missing(granted); err != nil {
+			return nil, err
+		}
+		return f.storeConsent(ctx, user, token, granted, false)
 	}
 	creds, err := f.GetStoredCredentials(ctx, user.ID)
+	if err == nil {
+		if err := missing(creds.Scopes); err != nil {
+			return nil, err
+		}
+	}
 	var ended *ReauthorizationRequiredError
 	if errors.Is(err, tokenstore.ErrNotFound) || errors.As(err, &ended) {
 		return nil, &NoRefreshTokenError{
@@ -72,7 +102,8 @@ func (f *Flow) GetStoredCredentials(ctx context.Context, userID string) (*Creden
 
 // storeConsent stores a new consent, which wins over whatever was stored before, or an imported one, which
 // does not win over a grant that is alive.
-func (f *Flow) storeConsent(ctx context.Context, user *UserInfo, token *oauth2.Token, imported bool) (*Credentials, error) {
+func (f *Flow) storeConsent(ctx context.Context, user *UserInfo, token *oauth2.Token, scopes []string, imported bool,
+) (*Credentials, error) {
 	event := Event{UserID: user.ID}
 	id := rand.Text()
 	written := false
@@ -104,7 +135,7 @@ func (f *Flow) storeConsent(ctx context.Context, user *UserInfo, token *oauth2.T
 		grant.ID = id
 		grant.RefreshToken, grant.RefreshTokenExpiry = token.RefreshToken, f.refreshTokenExpiry(token)
 		grant.AccessToken, grant.Expiry = token.AccessToken, token.Expiry
-		grant.Scopes = grantedScopes(token, f.cfg.Scopes)
+		grant.Scopes = scopes
 		grant.Status, grant.Lease = tokenstore.Active, nil
 		grant.LastRefresh, grant.LastError = now, ""
 		grant.CreatedAt, grant.UpdatedAt = now, now

@@ -3,6 +3,7 @@ package authflow
 import (
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/mailgrant/mailgrant/tokenstore"
@@ -75,6 +76,16 @@ type AuthorizationDeniedError struct {
 
 // ByUser reports whether it was the person who said no.
 func (e *AuthorizationDeniedError) ByUser() bool { return e.Code == codeAccessDenied }
+
+// byPolicy reports whether it was a policy of the person's organization that said no.
+func (e *AuthorizationDeniedError) byPolicy() bool {
+	return e.Code == "admin_policy_enforced" || e.Code == "org_internal"
+}
+
+// temporary reports whether the provider was not well (RFC 6749 §4.1.2.1).
+func (e *AuthorizationDeniedError) temporary() bool {
+	return e.Code == "server_error" || e.Code == codeTemporarily
+}
 
 func (e *AuthorizationDeniedError) Error() string {
 	return "authflow: authorization denied: " + describe(e.Code, "", e.Description)
@@ -157,18 +168,75 @@ func (e *RevocationPendingError) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("user", e.UserID), slog.String("error", e.Error()))
 }
 
-// An AccountMismatchError says that tokens belong to another user than they were said to. Nothing was stored.
+// An AccountMismatchError says that tokens belong to another user than they should. Nothing was stored.
 type AccountMismatchError struct {
-	WantUserID, UserID, Email string
+	WantUserID, UserID, Email      string // WantUserID is empty where any user would do
+	WantHostedDomain, HostedDomain string // of Google Workspace; WantHostedDomain is empty where any would do
 }
 
 func (e *AccountMismatchError) Error() string {
-	return fmt.Sprintf("authflow: the tokens belong to user %q (%s), not to user %q", e.UserID, e.Email, e.WantUserID)
+	text := fmt.Sprintf("authflow: the tokens belong to user %q (%s)", e.UserID, e.Email)
+	if e.WantUserID != "" && e.WantUserID != e.UserID {
+		return text + fmt.Sprintf(", not to user %q", e.WantUserID)
+	}
+	return text + fmt.Sprintf(" of the hosted domain %q, which is not %q", e.HostedDomain, e.WantHostedDomain)
 }
 
 // LogValue implements slog.LogValuer.
 func (e *AccountMismatchError) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("want", e.WantUserID), slog.String("user", e.UserID))
+	return slog.GroupValue(slog.String("want", e.WantUserID), slog.String("user", e.UserID),
+		slog.String("want_domain", e.WantHostedDomain), slog.String("domain", e.HostedDomain))
+}
+
+// A MissingScopesError says that a person consented to less than is needed. Nothing was stored: an older grant is as it was.
+// Say what the scopes are for, and redirect to AuthorizationURL, which asks again.
+type MissingScopesError struct {
+	UserID, Email    string
+	Granted, Missing []string
+	AuthorizationURL string // with the state of the failed authorization
+}
+
+func (e *MissingScopesError) Error() string {
+	return fmt.Sprintf("authflow: user %q did not grant %s; ask again at the authorization URL", e.UserID, strings.Join(e.Missing, " "))
+}
+
+// LogValue implements slog.LogValuer.
+func (e *MissingScopesError) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("user", e.UserID), slog.Any("missing", e.Missing), slog.Any("granted", e.Granted))
+}
+
+// A CallbackError says that a request to the redirect URL is not one that a sign-in of this browser waits for. Nothing was
+// exchanged or stored. The person can start again.
+type CallbackError struct {
+	Reason CallbackReason
+	Err    error `json:"-"`
+
+	page page // that the first callback of a repeated one was answered with
+}
+
+// A CallbackReason says what is wrong with a callback.
+type CallbackReason string
+
+// What can be wrong with a callback.
+const (
+	CallbackMalformed CallbackReason = "malformed" // a parameter is missing or repeated, or the issuer is another (RFC 9207)
+	CallbackForeign   CallbackReason = "foreign"   // this browser did not begin it, or forgot
+	CallbackForged    CallbackReason = "forged"    // its cookie was not made here
+	CallbackExpired   CallbackReason = "expired"   // it was begun more than 10 minutes ago
+	CallbackUsed      CallbackReason = "used"      // it was finished before
+	CallbackRepeated  CallbackReason = "repeated"  // it was finished a moment ago, and failed then
+)
+
+func (e *CallbackError) Error() string {
+	return fmt.Sprintf("authflow: callback: %s: %v; start the sign-in again", e.Reason, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *CallbackError) Unwrap() error { return e.Err }
+
+// LogValue implements slog.LogValuer.
+func (e *CallbackError) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("reason", string(e.Reason)), slog.String("error", e.Error()))
 }
 
 // A ConfigError says what is wrong with a Config.

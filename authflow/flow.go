@@ -2,6 +2,7 @@ package authflow
 
 import (
 	"context"
+	"crypto/cipher"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -78,6 +79,8 @@ type Flow struct {
 	revoker     *http.Client          // as client, for the endpoint whose answers need not be JSON (RFC 7009 §2.2)
 	idTokens    *oidc.IDTokenVerifier // nil where the provider has no keys
 	revocations *tokenstore.Grants    // that the provider is still to be told of
+	attempts    func() cipher.AEAD    // seals sign-ins in cookies
+	signIns     *tokenstore.Once      // those that are finished, by state
 	slots       slots
 	unsaved     unsaved
 	now         func() time.Time
@@ -109,7 +112,15 @@ func New(cfg Config) (*Flow, error) {
 	if err != nil {
 		return nil, &ConfigError{Field: "Keys", Problem: err.Error(), Err: err}
 	}
+	signIns, err := tokenstore.NewOnce(tokenstore.Namespace(cfg.Store, signIns), cfg.Keys, cfg.Now)
+	if err != nil {
+		return nil, &ConfigError{Field: "Keys", Problem: err.Error(), Err: err}
+	}
 	sessionKey := cfg.sessionKey()
+	attempts, err := newAttemptSeal(sessionKey)
+	if err != nil {
+		return nil, &ConfigError{Field: "SessionKey", Problem: err.Error(), Err: err}
+	}
 	client := baseClient(cfg)
 	f := &Flow{
 		cfg: &cfg,
@@ -126,6 +137,8 @@ func New(cfg Config) (*Flow, error) {
 		},
 		grants:      grants,
 		revocations: pending,
+		attempts:    func() cipher.AEAD { return attempts },
+		signIns:     signIns,
 		slots:       make(slots, maxRefreshes),
 		client:      limited(client, true),
 		revoker:     limited(client, false),

@@ -63,7 +63,7 @@ func (f *Flow) Import(ctx context.Context, t ImportedToken) (*Credentials, error
 	ctx, cancel = context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	for {
-		creds, err := f.storeConsent(ctx, user, token, true)
+		creds, err := f.storeConsent(ctx, user, token, grantedScopes(token, f.cfg.Scopes), true)
 		_, unreadable := errors.AsType[*tokenstore.UnsealError](err)
 		if err == nil || unreadable || sleep(ctx, savePause) != nil {
 			return creds, err

@@ -44,12 +44,22 @@ func (e *ProviderError) grantEnded() bool { return e.Code == codeInvalidGrant &&
 
 // temporary reports whether the same request may succeed soon.
 func (e *ProviderError) temporary() bool {
-	return e.StatusCode >= 500 || e.StatusCode == http.StatusTooManyRequests || e.Code == "temporarily_unavailable"
+	return e.StatusCode >= 500 || e.StatusCode == http.StatusTooManyRequests || e.Code == codeTemporarily
+}
+
+// applicationsFault reports whether the provider refused the application, whoever's grant it was about.
+func (e *ProviderError) applicationsFault() bool {
+	switch e.Code {
+	case "invalid_client", "deleted_client", "disabled_client", "unauthorized_client", "redirect_uri_mismatch":
+		return true
+	}
+	return false
 }
 
 const (
 	codeAccessDenied = "access_denied"
 	codeInvalidGrant = "invalid_grant"
+	codeTemporarily  = "temporarily_unavailable"
 	subtypeRAPT      = "invalid_rapt"
 )
 

@@ -1,0 +1,187 @@
+package authflow
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/mailgrant/mailgrant/tokenstore"
+)
+
+// CallbackOptions say what becomes of a person who has come back from the provider. Success is required.
+type CallbackOptions struct {
+	// Success is called when a grant was stored, or was there. A person who signs in must get a new session ID, or somebody who
+	// knows the old one has a session with the person's mail (session fixation). So it renews the application's
+	// session, notes creds.UserID there, and says that it did. It writes no more than headers: the person is then sent on. An
+	// error goes to Failure.
+	//
+	// If the same browser calls back again within moments (a double click, a reload), Success is called for that request, too:
+	// the browser may never have read the first answer.
+	Success func(w http.ResponseWriter, r *http.Request, creds *Credentials) (SessionRenewal, error)
+
+	// Failure answers where there are no credentials. Nil: a page that says why, and offers to start again.
+	Failure FailureFunc
+
+	// LoginPath is where the LoginHandler is, for a person who starts again and whose sign-in did not begin
+	// here. Empty: "/login".
+	LoginPath string
+}
+
+// A SessionRenewal is what a Success hook says of the application's session. The zero value is none: it fails the sign-in.
+type SessionRenewal int
+
+// What a Success hook can say.
+const (
+	SessionRenewed SessionRenewal = iota + 1 // the session has a new ID, and the old one is dead
+	NoSession                                // the application keeps no session in the browser
+)
+
+// CallbackHandler returns the handler of Config.RedirectURL, for GET. It checks that the callback belongs to a sign-in
+// that this browser began within the last 10 minutes and that it comes from the right issuer, exchanges the code once over
+// all processes that share the Store, finds out who the user is, stores the grant, calls opts.Success, and sends the person to
+// the path that the sign-in was to return to.
+//
+// What goes to Failure: *AuthorizationDeniedError, *MissingScopesError, *AccountMismatchError; *CallbackError
+// if the callback is malformed, foreign, forged, expired or used; *CodeExchangeError, *NoUserIDError, *NoRefreshTokenError;
+// what the store or Success answers otherwise.
+//
+// It panics with a *ConfigError if opts.Success is nil.
+func (f *Flow) CallbackHandler(opts CallbackOptions) http.Handler {
+	if opts.Success == nil {
+		panic(&ConfigError{Field: "CallbackOptions.Success", Problem: "is nil; it gives the person a new session"})
+	}
+	if opts.LoginPath == "" {
+		opts.LoginPath = "/login"
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		setPageHeaders(w)
+		if r.Method != http.MethodGet {
+			refuseMethod(w, "GET")
+			return
+		}
+		creds, a, err := f.signIn(w, r)
+		if err == nil {
+			err = renewed(opts.Success(w, r, creds))
+		}
+		if err == nil {
+			http.Redirect(w, r, a.ReturnTo, http.StatusSeeOther)
+			return
+		}
+		why := failed{err: err, login: opts.LoginPath}
+		if a != nil {
+			why.login = a.Login
+		}
+		f.fail(w, r, opts.Failure, why)
+	})
+}
+
+func renewed(session SessionRenewal, err error) error {
+	if err == nil && session != SessionRenewed && session != NoSession {
+		return errors.New("authflow: callback: Success did not say that it renewed the session; return SessionRenewed or NoSession")
+	}
+	return err
+}
+
+// signIn returns the credentials that r brings. The attempt is nil where r belongs to none.
+func (f *Flow) signIn(w http.ResponseWriter, r *http.Request) (*Credentials, *attempt, error) {
+	const most = 8 << 10
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err == nil && len(r.URL.RawQuery) > most {
+		err = errors.New("the callback's query is too long")
+	}
+	if err == nil {
+		err = f.checkCallback(query)
+	}
+	if err != nil {
+		return nil, nil, &CallbackError{Reason: CallbackMalformed, Err: scrubError(err, nil)}
+	}
+	a, cookie, refused := f.attemptOf(r, query.Get("state"))
+	if refused != nil {
+		return nil, a, refused
+	}
+	// Long enough for a reload to find out what became of it.
+	http.SetCookie(w, f.cookie(cookie.Name, cookie.Value, repeatWindow))
+	code, state, err := f.ParseCallback(query)
+	if err != nil { // the provider sent an error
+		return nil, a, err
+	}
+	// A browser that goes away, to come again, does not interrupt what may be done but once.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), signInTimeout)
+	defer cancel()
+	earlier, err := f.signIns.Claim(ctx, state, time.Unix(a.Ends, 0))
+	if err != nil {
+		return nil, a, fmt.Errorf("authflow: callback: %w", err)
+	}
+	if earlier != nil {
+		creds, err := f.repeat(r.Context(), state, earlier)
+		return creds, a, err
+	}
+	creds, err := f.getCredentials(ctx, code, state, a.requirements())
+	f.settle(state, creds, err)
+	return creds, a, err
+}
+
+// An outcome is what became of a sign-in, for those who call back again.
+type outcome struct {
+	UserID string `json:"user,omitempty"`
+	Page   page   `json:"page,omitempty"` // that was shown in its place
+}
+
+// settle notes what became of the sign-in with that state. Nothing waits for it in vain: see repeat.
+func (f *Flow) settle(state string, creds *Credentials, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	defer cancel()
+	var o outcome
+	if err != nil {
+		o.Page = pageOf(err)
+	} else {
+		o.UserID = creds.UserID
+	}
+	note, err := json.Marshal(o)
+	if err == nil {
+		err = f.signIns.Settle(ctx, state, note)
+	}
+	if err != nil {
+		f.observe(Event{Kind: StoreTrouble, UserID: o.UserID, Err: err})
+	}
+}
+
+// repeat returns what became of a sign-in whose callback came before, here or in another process. The code is not sent again:
+// a provider may end the grant for that (RFC 6749 §4.1.2).
+func (f *Flow) repeat(ctx context.Context, state string, first *tokenstore.Mark) (*Credentials, error) {
+	ctx, cancel := context.WithTimeout(ctx, signInTimeout+storeTimeout)
+	defer cancel()
+	if f.now().Sub(first.At) > repeatWindow {
+		return nil, &CallbackError{Reason: CallbackUsed, Err: errors.New("the sign-in was finished before")}
+	}
+	mark := first
+	for poll := firstPoll; ; poll = min(poll*3/2, longestPoll) {
+		if mark.Note != nil {
+			return f.repeated(ctx, mark.Note)
+		}
+		if err := sleep(ctx, poll/2+rand.N(poll)); err != nil {
+			return nil, &CallbackError{Reason: CallbackUsed, Err: fmt.Errorf("the sign-in was begun before, and its end is not known: %w", err)}
+		}
+		var err error
+		if mark, err = f.signIns.Look(ctx, state); err != nil {
+			return nil, fmt.Errorf("authflow: callback: %w", err)
+		}
+	}
+}
+
+// repeated returns what a note says of a sign-in.
+func (f *Flow) repeated(ctx context.Context, note []byte) (*Credentials, error) {
+	var o outcome
+	if err := json.Unmarshal(note, &o); err != nil {
+		return nil, fmt.Errorf("authflow: callback: the note of the sign-in: %w", err)
+	}
+	if o.UserID == "" {
+		return nil, &CallbackError{Reason: CallbackRepeated, Err: errors.New("the sign-in failed a moment ago"), page: o.Page}
+	}
+	return f.GetStoredCredentials(ctx, o.UserID)
+}
