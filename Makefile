@@ -1,6 +1,6 @@
 # Everything that is done to the tree, by name. Longer recipes are the scripts in .ci/.
 
-FUZZTIME ?= 5s
+FUZZTIME ?= 20s
 BENCH    ?= .
 
 .PHONY: help test quick lint tidy tools servers bench fuzz cover
