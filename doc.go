@@ -13,19 +13,18 @@
 //
 // # A person consents
 //
-// A Flow stands for your OAuth client. Send the person to its authorization URL, and hand it the code
-// that comes back:
+// A Flow stands for your OAuth client. Its handlers send the person to Google, take them back, and store the grant:
 //
 //	cfg, err := authflow.ConfigFromJSON(clientSecretJSON, gmail.GmailReadonlyScope)
 //	cfg.Keys, err = tokenstore.ParseKeyring(os.Getenv("MAILGRANT_KEYS"))
 //	cfg.Store, err = filestore.Open("/var/lib/myservice/grants")
 //	flow, err := authflow.New(cfg)
 //
-//	state := authflow.NewState() // bound to the person's browser, say by a cookie
-//	http.Redirect(w, r, flow.GetAuthorizationURL("", state), http.StatusFound)
+//	mux.Handle("/login", flow.LoginHandler(authflow.LoginOptions{}))
+//	mux.Handle("/callback", flow.CallbackHandler(authflow.CallbackOptions{Success: connected}))
 //
-//	code, state, err := flow.ParseCallback(r.URL.Query())
-//	creds, err := flow.GetCredentials(r.Context(), code, state)
+// or, where Google's guide is to be followed function by function, call GetAuthorizationURL, ParseCallback and GetCredentials
+// from handlers of your own.
 //
 // # The person goes away
 //
