@@ -37,6 +37,8 @@ func (f *Flow) checkCallback(query url.Values) error {
 	switch iss := query.Get("iss"); {
 	case query.Has("iss") && iss != f.cfg.Provider.Issuer:
 		return errors.New("the callback comes from another issuer")
+	case f.cfg.Provider.IssuerInCallback && !query.Has("iss"):
+		return errors.New("the callback does not say which issuer it comes from (iss), as this provider's always do")
 	case query.Get("state") == "":
 		return errors.New("the callback has no state")
 	case query.Get("code") == "" && query.Get("error") == "":

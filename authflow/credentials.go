@@ -1,6 +1,7 @@
 package authflow
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -131,7 +132,8 @@ func (f *Flow) storeConsent(ctx context.Context, user *UserInfo, token *oauth2.T
 			event.Kind = Reconsented
 		}
 		now := f.now()
-		grant.Email, grant.ClientID = user.Email, f.cfg.ClientID
+		grant.Email = cmp.Or(user.Email, grant.Email) // which only the userinfo endpoint may know, and it may be down
+		grant.ClientID = f.cfg.ClientID
 		grant.ID = id
 		grant.RefreshToken, grant.RefreshTokenExpiry = token.RefreshToken, f.refreshTokenExpiry(token)
 		grant.AccessToken, grant.Expiry = token.AccessToken, token.Expiry
@@ -181,6 +183,9 @@ func (f *Flow) reauthorization(grant *tokenstore.Grant, cause error) error {
 		AuthorizationURL: f.GetAuthorizationURL(grant.Email, NewState()), Err: cause, grantID: grant.ID,
 	}
 }
+
+// Subject returns the UserID. It is how package gmailsvc knows whose quota is spent.
+func (c *Credentials) Subject() string { return c.UserID }
 
 // Token returns a live access token, as TokenContext does without a context.
 func (c *Credentials) Token() (*oauth2.Token, error) {

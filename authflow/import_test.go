@@ -102,7 +102,7 @@ func TestAnImportThatCannotBeStoresNothing(t *testing.T) {
 				}
 				secrets{"the refresh token": refresh}.checkChain(t, "Import", err)
 				x.store.fail(nil, nil)
-				for key, err := range tokenstore.List(t.Context(), x.store, "") {
+				for key, err := range tokenstore.List(t.Context(), x.store, "grant/") {
 					t.Errorf("%q is stored, %v", key, err)
 				}
 				if c.store != nil && x.refreshes() != 0 {

@@ -24,6 +24,10 @@ type Provider struct {
 	UserInfoURL string // empty: it has none
 	JWKSURL     string // empty: its ID tokens can't be verified, and the userinfo endpoint is asked instead
 
+	// IssuerInCallback says that the provider always sends "iss" to the redirect URL (authorization_response_iss_parameter_supported
+	// of RFC 9207 §3): a callback without it is then refused. One with a wrong issuer is refused in any case.
+	IssuerInCallback bool
+
 	// AuthStyle is how the client authenticates. The zero value stands for
 	// oauth2.AuthStyleInParams: nothing is auto-detected, since that sends a code or refresh token twice.
 	AuthStyle oauth2.AuthStyle
@@ -55,6 +59,7 @@ func Discover(ctx context.Context, client *http.Client, issuer string) (Provider
 	var more struct {
 		JWKSURL   string `json:"jwks_uri"`
 		RevokeURL string `json:"revocation_endpoint"`
+		SendsIss  bool   `json:"authorization_response_iss_parameter_supported"`
 	}
 	if err := found.Claims(&more); err != nil {
 		return Provider{}, fmt.Errorf("authflow: discover the endpoints of %s: %w", issuer, err)
@@ -67,6 +72,8 @@ func Discover(ctx context.Context, client *http.Client, issuer string) (Provider
 		UserInfoURL: found.UserInfoEndpoint(),
 		JWKSURL:     more.JWKSURL,
 		AuthStyle:   oauth2.AuthStyleInParams,
+
+		IssuerInCallback: more.SendsIss,
 	}, nil
 }
 
