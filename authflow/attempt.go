@@ -1,6 +1,8 @@
 package authflow
 
 import (
+	"bytes"
+	"cmp"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
@@ -14,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // An attempt is one sign-in, from the redirect to the provider until the callback. It is kept, sealed, in a cookie of the
@@ -64,12 +67,14 @@ func (a *attempt) requirements() requirements {
 func (f *Flow) localhost() bool { return strings.HasPrefix(f.cfg.RedirectURL, "http:") }
 
 // cookiePrefix begins the names of the attempts' cookies. __Host- keeps other hosts of the domain from setting them
-// (RFC 6265bis §4.1.3.2); browsers want TLS for it.
+// (RFC 6265bis §4.1.3.2); browsers want TLS for it. The client keeps Flows that share a host from dropping each other's.
 func (f *Flow) cookiePrefix() string {
+	sum := sha256.Sum256([]byte(f.cfg.ClientID))
+	prefix := "mailgrant-" + hex.EncodeToString(sum[:4]) + "-"
 	if f.localhost() {
-		return "mailgrant-"
+		return prefix
 	}
-	return "__Host-mailgrant-"
+	return "__Host-" + prefix
 }
 
 func (f *Flow) cookieName(state string) string {
@@ -91,11 +96,13 @@ func (f *Flow) cookie(name, value string, lifetime time.Duration) *http.Cookie {
 
 // sealAttempt returns the value of a's cookie.
 func (f *Flow) sealAttempt(a *attempt) (string, error) {
-	plain, err := json.Marshal(a)
-	if err != nil {
+	var plain bytes.Buffer
+	enc := json.NewEncoder(&plain)
+	enc.SetEscapeHTML(false) // six bytes for every & of a path would outgrow the cookie
+	if err := enc.Encode(a); err != nil {
 		return "", err
 	}
-	sealed := f.attempts().Seal(nil, nil, plain, []byte(f.cfg.ClientID+"\x00"+f.cookieName(a.State)))
+	sealed := f.attempts().Seal(nil, nil, plain.Bytes(), []byte(f.cfg.ClientID+"\x00"+f.cookieName(a.State)))
 	return base64.RawURLEncoding.EncodeToString(sealed), nil
 }
 
@@ -157,8 +164,9 @@ func (f *Flow) expireAttempts(w http.ResponseWriter, r *http.Request) {
 			http.SetCookie(w, f.cookie(c.Name, "", 0))
 		}
 	}
-	slices.SortFunc(alive, func(a, b kept) int { return int(b.ends - a.ends) })
-	for _, k := range alive[min(len(alive), maxAttempts-1):] {
+	// Browsers send the oldest first (RFC 6265 §5.4), which tells apart those of one second.
+	slices.SortStableFunc(alive, func(a, b kept) int { return cmp.Compare(a.ends, b.ends) })
+	for _, k := range alive[:max(0, len(alive)-(maxAttempts-1))] {
 		http.SetCookie(w, f.cookie(k.name, "", 0))
 	}
 }
@@ -171,7 +179,7 @@ func localPath(path string) string {
 	switch {
 	case err != nil || u.Scheme != "" || u.Host != "" || u.User != nil:
 		return ""
-	case len(path) > most || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//"):
+	case len(path) > most || !utf8.ValidString(path) || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//"):
 		return ""
 	case strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r == '\\' || r == 0x7f }):
 		return ""

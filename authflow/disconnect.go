@@ -4,13 +4,16 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+
+	"github.com/mailgrant/mailgrant/tokenstore"
 )
 
 // DisconnectOptions say whose grant a DisconnectHandler ends, and how. User is required.
 type DisconnectOptions struct {
 	// User returns whose grant ends. It takes the application's session into account: what the request alone says
-	// may be about anybody. An error of it goes to Failure.
+	// may be about anybody. An error of it goes to Failure, and so does an empty user ID, as tokenstore.ErrNotFound.
 	User func(r *http.Request) (userID string, err error)
 
 	// ForgetOnly deletes the grant here, by Forget, and does not tell the provider. Otherwise Revoke ends
@@ -28,7 +31,8 @@ type DisconnectOptions struct {
 // is refused (http.CrossOriginProtection). Where the provider can't be told at once the grant has ended here all the
 // same, and RetryRevocations tells it later.
 //
-// It panics with a *ConfigError if opts.User is nil, or opts.ReturnTo is no path of this origin.
+// It panics with a *ConfigError if opts.User is nil, opts.ReturnTo is no path of this origin, or the provider has no
+// revocation endpoint and opts.ForgetOnly is false.
 func (f *Flow) DisconnectHandler(opts DisconnectOptions) http.Handler {
 	opts.ReturnTo = cmp.Or(opts.ReturnTo, "/")
 	switch {
@@ -36,6 +40,8 @@ func (f *Flow) DisconnectHandler(opts DisconnectOptions) http.Handler {
 		panic(&ConfigError{Field: "DisconnectOptions.User", Problem: "is nil; it says whose grant ends"})
 	case localPath(opts.ReturnTo) == "":
 		panic(&ConfigError{Field: "DisconnectOptions.ReturnTo", Problem: "is no path of this origin"})
+	case !opts.ForgetOnly && f.cfg.Provider.RevokeURL == "":
+		panic(&ConfigError{Field: "DisconnectOptions.ForgetOnly", Problem: "is false, but the provider has no revocation endpoint"})
 	}
 	sameSite := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -51,7 +57,7 @@ func (f *Flow) DisconnectHandler(opts DisconnectOptions) http.Handler {
 			err = f.disconnect(r, opts)
 		}
 		if err != nil {
-			f.fail(w, r, opts.Failure, failed{err: err})
+			f.fail(w, r, opts.Failure, failed{err: err, back: opts.ReturnTo})
 			return
 		}
 		http.Redirect(w, r, opts.ReturnTo, http.StatusSeeOther)
@@ -60,6 +66,9 @@ func (f *Flow) DisconnectHandler(opts DisconnectOptions) http.Handler {
 
 func (f *Flow) disconnect(r *http.Request, opts DisconnectOptions) error {
 	userID, err := opts.User(r)
+	if err == nil && userID == "" { // nobody's, which Forget would take for a success
+		err = fmt.Errorf("authflow: disconnect: User names nobody: %w", tokenstore.ErrNotFound)
+	}
 	if err != nil {
 		return err
 	}

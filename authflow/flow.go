@@ -79,13 +79,14 @@ type Flow struct {
 	revoker     *http.Client          // as client, for the endpoint whose answers need not be JSON (RFC 7009 §2.2)
 	idTokens    *oidc.IDTokenVerifier // nil where the provider has no keys
 	revocations *tokenstore.Grants    // that the provider is still to be told of
+	imports     *tokenstore.Grants    // that are under way, by the token that they began with
 	attempts    func() cipher.AEAD    // seals sign-ins in cookies
 	signIns     *tokenstore.Once      // those that are finished, by state
 	slots       slots
 	unsaved     unsaved
 	now         func() time.Time
 	log         *slog.Logger
-	start       time.Time // the zero of the monotonic clock
+	clock       clock
 
 	background context.Context // ends with Close
 	stop       context.CancelFunc
@@ -109,6 +110,10 @@ func New(cfg Config) (*Flow, error) {
 		return nil, &ConfigError{Field: "Keys", Problem: err.Error(), Err: err}
 	}
 	pending, err := tokenstore.NewGrants(tokenstore.Namespace(cfg.Store, revocations), cfg.Keys)
+	if err != nil {
+		return nil, &ConfigError{Field: "Keys", Problem: err.Error(), Err: err}
+	}
+	imports, err := tokenstore.NewGrants(tokenstore.Namespace(cfg.Store, imports), cfg.Keys)
 	if err != nil {
 		return nil, &ConfigError{Field: "Keys", Problem: err.Error(), Err: err}
 	}
@@ -137,6 +142,7 @@ func New(cfg Config) (*Flow, error) {
 		},
 		grants:      grants,
 		revocations: pending,
+		imports:     imports,
 		attempts:    func() cipher.AEAD { return attempts },
 		signIns:     signIns,
 		slots:       make(slots, maxRefreshes),
@@ -145,7 +151,7 @@ func New(cfg Config) (*Flow, error) {
 		sessionKey:  func() []byte { return sessionKey },
 		now:         cfg.Now,
 		log:         cfg.Logger,
-		start:       time.Now(),
+		clock:       clock{start: time.Now()},
 		sources:     make(map[string]*source),
 	}
 	f.background, f.stop = context.WithCancel(context.Background())
@@ -167,6 +173,7 @@ func (f *Flow) Close() error {
 	f.mu.Unlock()
 	f.stop()
 	f.running.Wait()
+	f.clock.close()
 	return nil
 }
 

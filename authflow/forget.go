@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	mathrand "math/rand/v2"
 
 	"github.com/mailgrant/mailgrant/tokenstore"
 )
@@ -23,22 +22,25 @@ func (f *Flow) Forget(ctx context.Context, userID string) error {
 	return nil
 }
 
+// maxRemovals is how often a removal that always comes too late is tried: for some seconds.
+const maxRemovals = 10
+
 // remove deletes what is stored for userID and returns the ID of the very grant that it deleted, if that could be opened.
 func (f *Flow) remove(ctx context.Context, userID string) (string, error) {
-	for pause := firstPoll; ; pause = min(2*pause, longestPoll) {
+	for tries := 1; ; tries++ {
 		grant, err := f.grants.Get(ctx, userID)
 		if errors.Is(err, tokenstore.ErrNotFound) {
 			return "", nil
 		}
-		if _, unreadable := errors.AsType[*tokenstore.UnsealError](err); unreadable {
-			return "", f.grants.Delete(ctx, userID)
+		if unreadable, ok := errors.AsType[*tokenstore.UnsealError](err); ok {
+			grant, err = unreadable.Replacement(), nil
 		}
 		if err == nil {
 			if err = f.grants.Remove(ctx, grant); err == nil {
 				return grant.ID, nil
 			}
 		}
-		if !errors.Is(err, tokenstore.ErrConflict) || pause == longestPoll || sleep(ctx, pause/2+mathrand.N(pause)) != nil {
+		if !errors.Is(err, tokenstore.ErrConflict) || tries == maxRemovals || polling.wait(ctx, tries-1) != nil {
 			return "", err
 		}
 	}

@@ -1,9 +1,11 @@
 package authflow
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/mailgrant/mailgrant/tokenstore"
@@ -13,11 +15,14 @@ import (
 type KeepAliveOptions struct {
 	// Idle is how long a grant must not have been refreshed. 0: 30 days.
 	Idle time.Duration
-	// PerSecond bounds the refreshes a second, up to 1,000; they are made one after another, which bounds them too. 0: 5.
+	// PerSecond bounds the refreshes a second, up to 1,000. At most 8 are under way at a time, which bounds them too. 0: 5.
 	PerSecond float64
 }
 
-const maxPerSecond = 1000
+const (
+	maxPerSecond = 1000
+	keptAtATime  = 8
+)
 
 // A KeepAliveReport counts what KeepAlive found.
 type KeepAliveReport struct {
@@ -34,9 +39,8 @@ type KeepAliveReport struct {
 // Errors: the context's; errors.ErrUnsupported, wrapped, if the store can't list; what the store answers otherwise. A grant
 // that can't be refreshed is counted, told to the Observer, and no error.
 func (f *Flow) KeepAlive(ctx context.Context, opts KeepAliveOptions) (KeepAliveReport, error) {
-	var report KeepAliveReport
 	if opts.Idle < 0 || !(opts.PerSecond >= 0 && opts.PerSecond <= maxPerSecond) {
-		return report, fmt.Errorf("authflow: keep alive: Idle %v must not be negative, and PerSecond %v within 0 and %d",
+		return KeepAliveReport{}, fmt.Errorf("authflow: keep alive: Idle %v must not be negative, and PerSecond %v within 0 and %d",
 			opts.Idle, opts.PerSecond, maxPerSecond)
 	}
 	if opts.Idle == 0 {
@@ -45,42 +49,92 @@ func (f *Flow) KeepAlive(ctx context.Context, opts KeepAliveOptions) (KeepAliveR
 	if opts.PerSecond == 0 {
 		opts.PerSecond = 5
 	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	k := &keeper{flow: f, stop: stop, room: make(slots, keptAtATime)}
+	err := k.keepAll(ctx, opts)
+	k.running.Wait()
+	if err = cmp.Or(k.failed, err); err != nil {
+		return k.report, fmt.Errorf("authflow: keep alive: %w", err)
+	}
+	return k.report, nil
+}
+
+// A keeper is one KeepAlive.
+type keeper struct {
+	flow    *Flow
+	stop    context.CancelFunc
+	room    slots
+	running sync.WaitGroup
+
+	mu     sync.Mutex
+	report KeepAliveReport
+	failed error // what ended it before all was done
+}
+
+func (k *keeper) keepAll(ctx context.Context, opts KeepAliveOptions) error {
 	pace := time.NewTicker(time.Duration(float64(time.Second) / max(opts.PerSecond, 1e-6)))
 	defer pace.Stop()
-	for grant, err := range f.grants.All(ctx) {
-		report.Seen++
-		if _, unreadable := errors.AsType[*tokenstore.UnsealError](err); unreadable {
-			report.Failed++
+	for grant, err := range k.flow.grants.All(ctx) {
+		_, unreadable := errors.AsType[*tokenstore.UnsealError](err)
+		if err != nil && !unreadable {
+			return err
+		}
+		k.count(KeepAliveReport{Seen: 1})
+		if unreadable {
+			k.count(KeepAliveReport{Failed: 1})
 			continue
 		}
-		if err != nil {
-			return report, fmt.Errorf("authflow: keep alive: %w", err)
-		}
-		if f.usable(grant) != nil || f.now().Sub(grant.LastRefresh) < opts.Idle {
+		if k.flow.usable(grant) != nil || k.flow.now().Sub(grant.LastRefresh) < opts.Idle {
 			continue
 		}
 		select {
 		case <-pace.C:
 		case <-ctx.Done():
-			return report, fmt.Errorf("authflow: keep alive: %w", ctx.Err())
+			return ctx.Err()
 		}
-		err := f.renewAndWait(ctx, grant.UserID, need{after: grant.Expiry})
-		_, ended := errors.AsType[*ReauthorizationRequiredError](err)
-		switch {
-		case err == nil:
-			report.Refreshed++
-		case ended:
-			report.Ended++
-		case errors.Is(err, tokenstore.ErrNotFound): // deleted meanwhile
-		case errors.Is(err, errClosed):
-			return report, fmt.Errorf("authflow: keep alive: %w", err)
-		case ctx.Err() != nil:
-			return report, fmt.Errorf("authflow: keep alive: %w", ctx.Err())
-		default:
-			report.Failed++
+		if err := k.room.acquire(ctx); err != nil {
+			return err
 		}
+		k.running.Go(func() {
+			defer k.room.release()
+			k.keep(ctx, grant)
+		})
 	}
-	return report, nil
+	return nil
+}
+
+// keep refreshes grant, and counts what came of it.
+func (k *keeper) keep(ctx context.Context, grant *tokenstore.Grant) {
+	err := k.flow.renewAndWait(ctx, grant.UserID, need{after: grant.Expiry})
+	_, ended := errors.AsType[*ReauthorizationRequiredError](err)
+	switch {
+	case err == nil:
+		k.count(KeepAliveReport{Refreshed: 1})
+	case ended:
+		k.count(KeepAliveReport{Ended: 1})
+	case errors.Is(err, tokenstore.ErrNotFound): // deleted meanwhile
+	case errors.Is(err, errClosed), ctx.Err() != nil:
+		k.fail(err)
+	default:
+		k.count(KeepAliveReport{Failed: 1})
+	}
+}
+
+func (k *keeper) count(more KeepAliveReport) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.report.Seen += more.Seen
+	k.report.Refreshed += more.Refreshed
+	k.report.Ended += more.Ended
+	k.report.Failed += more.Failed
+}
+
+func (k *keeper) fail(err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.failed = cmp.Or(k.failed, err)
+	k.stop()
 }
 
 // renewAndWait is renew in the background, where Close waits for it.

@@ -90,6 +90,62 @@ func TestKeepAliveKeepsItsRate(t *testing.T) {
 	}
 }
 
+func TestKeepAliveKeepsItsRateWhereTheProviderIsSlow(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ answer, want time.Duration }{ // for 40 grants, five a second
+		"for a second":       {time.Second, 9 * time.Second},
+		"for eight seconds ": {8 * time.Second, 40 * time.Second}, // eight at a time
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, gmailtest.Config{}, func(t *testing.T, x *fixture) {
+				x.crowd(t, 40, 2*month)
+				x.google.Inject(gmailtest.Fault{Op: "token.refresh", Delay: c.answer})
+				start := time.Now()
+				report, err := x.flow(t).KeepAlive(t.Context(), authflow.KeepAliveOptions{})
+				if want := (authflow.KeepAliveReport{Seen: 40, Refreshed: 40}); report != want || err != nil {
+					t.Errorf("reported %+v, want %+v: %v", report, want, err)
+				}
+				if took := time.Since(start); took < c.want-time.Second || took > c.want+3*time.Second {
+					t.Errorf("it took %v, want %v", took, c.want)
+				}
+			})
+		})
+	}
+}
+
+func TestKeepAliveSaysWhatItLeftUndone(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(flow *authflow.Flow, cancel func()) error{
+		"since its context ended": func(_ *authflow.Flow, cancel func()) error { cancel(); return context.Canceled },
+		"since the Flow closed":   func(flow *authflow.Flow, _ func()) error { return flow.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, gmailtest.Config{}, func(t *testing.T, x *fixture) {
+				x.crowd(t, 12, 2*month)
+				x.google.Inject(gmailtest.Fault{Op: "token.refresh", Delay: 5 * time.Second})
+				flow := x.flow(t)
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				done := make(chan error)
+				var report authflow.KeepAliveReport
+				go func() {
+					var err error
+					report, err = flow.KeepAlive(ctx, authflow.KeepAliveOptions{})
+					done <- err
+				}()
+				pass(2 * time.Second) // eight are under way
+				want := end(flow, cancel)
+				if err := <-done; err == nil || want != nil && !errors.Is(err, want) {
+					t.Errorf("KeepAlive: %v", err)
+				}
+				if report.Refreshed+report.Failed+report.Ended > 8 || report.Seen > 9 || report.Failed > 0 {
+					t.Errorf("reported %+v", report)
+				}
+			})
+		})
+	}
+}
+
 func TestKeepAliveMarksWhatHasEndedAndCountsWhatFails(t *testing.T) {
 	inBubble(t, gmailtest.Config{}, func(t *testing.T, x *fixture) {
 		x.crowd(t, 6, 2*month)

@@ -25,7 +25,7 @@ type Login struct {
 	// chosen, the callback fails with *AccountMismatchError.
 	UserID string
 
-	// ReturnTo is where the person goes afterwards: a path of this origin. Empty: the parameter return_to of the
+	// ReturnTo is where the person goes afterwards: a path of this origin. Empty: the query parameter return_to of the
 	// request if it is such a path, else "/".
 	ReturnTo string
 
@@ -45,7 +45,8 @@ type FailureFunc func(w http.ResponseWriter, r *http.Request, err error)
 // where Config.RedirectURL is http, on a developer's machine, without the prefix and Secure. It must be served by the same
 // host as Config.RedirectURL, or the browser does not send the cookie there.
 //
-// The parameter return_to of a request says which path to go to afterwards; another origin's is ignored.
+// The query parameter return_to of a request says which path to go to afterwards, with its own query up to 512 bytes. Another
+// origin's is ignored.
 func (f *Flow) LoginHandler(opts LoginOptions) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		setPageHeaders(w)
@@ -53,13 +54,16 @@ func (f *Flow) LoginHandler(opts LoginOptions) http.Handler {
 			refuseMethod(w, "GET, POST")
 			return
 		}
-		if err := f.login(w, r, opts); err != nil {
-			f.fail(w, r, opts.Failure, failed{err: err, login: r.URL.Path})
+		// What a router has cut off the path, the browser still needs to come here again.
+		here := cmp.Or(localPath(r.RequestURI), localPath(r.URL.EscapedPath()), "/")
+		if err := f.login(w, r, here, opts); err != nil {
+			f.fail(w, r, opts.Failure, failed{err: err, login: here})
 		}
 	})
 }
 
-func (f *Flow) login(w http.ResponseWriter, r *http.Request, opts LoginOptions) error {
+// login answers r, which came to the path here.
+func (f *Flow) login(w http.ResponseWriter, r *http.Request, here string, opts LoginOptions) error {
 	var login Login
 	if opts.Begin != nil {
 		var err error
@@ -75,7 +79,7 @@ func (f *Flow) login(w http.ResponseWriter, r *http.Request, opts LoginOptions) 
 	a := &attempt{
 		State:        state,
 		Ends:         f.now().Add(attemptLifetime).Unix(),
-		Login:        cmp.Or(localPath(r.RequestURI), localPath(r.URL.Path), "/"),
+		Login:        here,
 		ReturnTo:     cmp.Or(login.ReturnTo, localPath(r.URL.Query().Get("return_to")), "/"),
 		UserID:       login.UserID,
 		HostedDomain: asked.params["hd"],

@@ -81,8 +81,9 @@ var pageTexts = map[page]pageText{
 		"It works only once, and it has been used. If you are not connected yet, start again.",
 	},
 	pageForeign: {
-		http.StatusBadRequest, "This was not started in this browser",
-		"A connection has to be finished in the browser in which it was started, with cookies switched on. Nothing was stored.",
+		http.StatusBadRequest, "No connection is waiting for this",
+		"A connection has to be finished in the browser in which it was started, within 10 minutes, and with cookies " +
+			"switched on. Nothing was changed.",
 	},
 	pageMalformed: {
 		http.StatusBadRequest, "This link is damaged",
@@ -93,8 +94,8 @@ var pageTexts = map[page]pageText{
 		"Your account could not be connected for now. Please try again in a moment.",
 	},
 	pageNoGrant: {
-		http.StatusNotFound, "Nothing to disconnect",
-		"This account is not connected.",
+		http.StatusNotFound, "This account is not connected",
+		"It never was, or it has been disconnected already.",
 	},
 	pageCrossSite: {
 		http.StatusForbidden, "This came from another site",
@@ -127,6 +128,8 @@ func pageOf(err error) page {
 			return pageDenied
 		case e.temporary():
 			return pageProvider
+		case e.Code == codeOrgInternal:
+			return pageDomain
 		case e.byPolicy():
 			return pagePolicy
 		}
@@ -138,8 +141,15 @@ func pageOf(err error) page {
 		}
 		return pageDomain
 	}
-	if e, ok := errors.AsType[*ProviderError](err); ok && e.applicationsFault() {
-		return pageApplicant
+	if e, ok := errors.AsType[*ProviderError](err); ok {
+		switch {
+		case e.applicationsFault():
+			return pageApplicant
+		case e.Code == codeOrgInternal:
+			return pageDomain
+		case e.Code == codeAdminPolicy:
+			return pagePolicy
+		}
 	}
 	switch {
 	case errors.As(err, new(*MissingScopesError)):
@@ -148,16 +158,23 @@ func pageOf(err error) page {
 		return pageCrossSite
 	case errors.As(err, new(*CodeExchangeError)), errors.As(err, new(*NoUserIDError)), errors.As(err, new(*NoRefreshTokenError)):
 		return pageProvider
-	case errors.Is(err, tokenstore.ErrNotFound):
+	case errors.Is(err, tokenstore.ErrNotFound), errors.As(err, new(*ReauthorizationRequiredError)):
 		return pageNoGrant
 	}
 	return pageUnexpected
 }
 
+// What Google's consent page and token endpoint say of an organization.
+const (
+	codeAdminPolicy = "admin_policy_enforced" // the person's own does not allow the application
+	codeOrgInternal = "org_internal"          // the application is for accounts of another
+)
+
 // failed is a request that came to nothing.
 type failed struct {
 	err   error
-	login string // where the person starts again
+	login string // where the person starts again; empty: nowhere
+	back  string // where the person goes otherwise; empty: nowhere
 }
 
 // fail answers with failure, or with a page.
@@ -179,9 +196,9 @@ func (f *Flow) fail(w http.ResponseWriter, r *http.Request, failure FailureFunc,
 	var body bytes.Buffer
 	err := pageTemplate.Execute(&body, struct {
 		pageText
-		CSS   template.CSS
-		Again string
-	}{text, template.CSS(pageCSS), why.login}) //nolint:gosec // the style sheet is our own
+		CSS         template.CSS
+		Again, Back string
+	}{text, template.CSS(pageCSS), why.login, why.back}) //nolint:gosec // the style sheet is our own
 	if err != nil {
 		http.Error(w, text.Title, text.status)
 		return

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	mathrand "math/rand/v2"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -25,6 +24,11 @@ const (
 	longestPoll    = time.Second
 	attempts       = 3  // at the provider, a refresh
 	maxRefreshes   = 64 // at a time: after an outage the provider is not stormed
+)
+
+var (
+	polling  = backoff{first: firstPoll, longest: longestPoll, growth: 1.5}            // for what another process does
+	retrying = backoff{first: 250 * time.Millisecond, longest: time.Second, growth: 4} // at the provider, within a refresh
 )
 
 // slots bound how many refreshes a Flow does at a time.
@@ -61,7 +65,7 @@ func (f *Flow) renew(ctx context.Context, userID string, want need) (*tokenstore
 	defer cancel()
 	holder := rand.Text()
 	var watch stillness
-	poll, conflicts := firstPoll, 0
+	pauses, conflicts := 0, 0
 	for {
 		grant, err := f.grants.Get(ctx, userID)
 		if mine := f.unsaved.of(userID); mine != nil {
@@ -81,11 +85,11 @@ func (f *Flow) renew(ctx context.Context, userID string, want need) (*tokenstore
 		if want.met(grant, f.now()) {
 			return grant, nil
 		}
-		if held := grant.Lease; held != nil && held.Holder != holder && !watch.lasted(grant, held.Duration, f.elapsed()) {
-			if err := sleep(ctx, poll/2+mathrand.N(poll)); err != nil {
+		if held := grant.Lease; held != nil && held.Holder != holder && !watch.lasted(grant, held.Duration, f.clock.elapsed()) {
+			if err := polling.wait(ctx, pauses); err != nil {
 				return nil, fmt.Errorf("another process is refreshing: %w", err)
 			}
-			poll = min(poll*3/2, longestPoll)
+			pauses++
 			continue
 		}
 		if err := f.slots.acquire(ctx); err != nil {
@@ -98,10 +102,10 @@ func (f *Flow) renew(ctx context.Context, userID string, want need) (*tokenstore
 		}
 		// One conflict is news, many are a store that is not well.
 		if conflicts++; conflicts > 1 {
-			if serr := sleep(ctx, poll/2+mathrand.N(poll)); serr != nil {
+			if serr := polling.wait(ctx, pauses); serr != nil {
 				return nil, fmt.Errorf("the grant changes all the time: %w, after: %w", serr, err)
 			}
-			poll = min(poll*3/2, longestPoll)
+			pauses++
 		}
 	}
 }
@@ -130,9 +134,9 @@ func (f *Flow) claimAndRefresh(ctx context.Context, grant *tokenstore.Grant, hol
 	if err := f.grants.Put(ctx, claimed); err != nil {
 		return nil, err
 	}
-	begin := f.elapsed()
+	begin := f.clock.elapsed()
 	token, err := f.refresh(ctx, claimed.RefreshToken)
-	took := f.elapsed() - begin
+	took := f.clock.elapsed() - begin
 	// What the provider said is written down even if the time is up.
 	ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
@@ -156,21 +160,20 @@ func (f *Flow) claimAndRefresh(ctx context.Context, grant *tokenstore.Grant, hol
 // refresh asks the provider for an access token. It asks for no scope: one that was not granted would be refused. A failure
 // that says nothing about the grant is tried again, after a pause, while there is time.
 func (f *Flow) refresh(ctx context.Context, refreshToken string) (*oauth2.Token, error) {
-	pause := 250 * time.Millisecond
 	for attempt := 1; ; attempt++ {
 		token, err := f.oauth.TokenSource(f.withClient(ctx), &oauth2.Token{RefreshToken: refreshToken}).Token()
 		token, err = f.checkToken(token, err, refreshToken)
 		if err == nil {
 			return token, nil
 		}
+		pause := retrying.pause(attempt - 1)
 		var answer *ProviderError
 		if errors.As(err, &answer) && (!answer.temporary() || answer.RetryAfter > pause) || attempt == attempts {
 			return nil, err
 		}
-		if serr := sleep(ctx, pause/2+mathrand.N(pause)); serr != nil {
+		if serr := sleep(ctx, pause); serr != nil {
 			return nil, err
 		}
-		pause *= 4
 	}
 }
 
@@ -276,16 +279,4 @@ func (f *Flow) endReason(g *tokenstore.Grant, answer *ProviderError) tokenstore.
 		return tokenstore.ReasonExpired
 	}
 	return tokenstore.ReasonInvalidGrant
-}
-
-// sleep waits for d or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

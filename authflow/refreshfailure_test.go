@@ -220,23 +220,35 @@ func TestAnOutageIsNoStorm(t *testing.T) {
 }
 
 func TestARetryAfterIsKept(t *testing.T) {
-	inBubble(t, gmailtest.Config{}, func(t *testing.T, x *fixture) {
-		creds := x.connect(t, x.flow(t))
-		pass(time.Hour)
-		x.google.Inject(gmailtest.Fault{Op: "token.refresh", Status: 429, Header: http.Header{"Retry-After": {"120"}}, Times: 1})
-		for range 118 {
-			_, err := creds.Token()
-			if answer, ok := errors.AsType[*authflow.ProviderError](err); !ok || answer.RetryAfter != 2*time.Minute {
-				t.Fatalf("Token: %v", err)
-			}
-			pass(time.Second)
-		}
-		if n := x.refreshes(); n != 1 {
-			t.Errorf("the provider was asked %d times though it had asked for a pause", n)
-		}
-		pass(5 * time.Second)
-		token(t, creds)
-	})
+	t.Parallel()
+	for name, c := range map[string]struct {
+		header      string
+		asked, kept time.Duration
+	}{
+		"of two minutes":                  {"120", 2 * time.Minute, 2 * time.Minute},
+		"of five minutes":                 {"300", 5 * time.Minute, 5 * time.Minute},
+		"of an hour, for five minutes":    {"3600", time.Hour, 5 * time.Minute},
+		"of a century, for five minutes,": {"3155760000", 24 * time.Hour, 5 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, gmailtest.Config{}, func(t *testing.T, x *fixture) {
+				creds := x.connect(t, x.flow(t))
+				pass(time.Hour)
+				x.google.Inject(gmailtest.Fault{Op: "token.refresh", Status: 429, Header: http.Header{"Retry-After": {c.header}}, Times: 1})
+				for start := time.Now(); time.Since(start) < c.kept; pass(time.Second) {
+					_, err := creds.Token()
+					if answer, ok := errors.AsType[*authflow.ProviderError](err); !ok || answer.RetryAfter != c.asked {
+						t.Fatalf("Token: %v", err)
+					}
+				}
+				if n := x.refreshes(); n != 1 {
+					t.Errorf("the provider was asked %d times though it had asked for a pause", n)
+				}
+				pass(time.Second)
+				token(t, creds)
+			})
+		})
+	}
 }
 
 func TestASilentProviderFailsARefreshInTime(t *testing.T) {

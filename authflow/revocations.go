@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 
 	"golang.org/x/oauth2"
@@ -18,23 +19,34 @@ const revocations = "mailgrant revocations"
 // must not replace what is pending for a newer one.
 func noteKey(grant *tokenstore.Grant) string { return grant.UserID + " " + grant.ID }
 
-// notedUser returns whose grant is noted under key.
-func notedUser(key string) string {
-	return key[:max(strings.LastIndexByte(key, ' '), 0)]
+// noted returns whose grant is noted under key, and which of them.
+func noted(key string) (userID, grantID string) {
+	at := max(strings.LastIndexByte(key, ' '), 0)
+	return key[:at], strings.TrimPrefix(key[at:], " ")
 }
 
-// noteRevocation keeps what the provider must be told.
+// noteRevocation keeps what the provider must be told. A note that can't be read is replaced: what it held is in grant.
 func (f *Flow) noteRevocation(ctx context.Context, grant *tokenstore.Grant) error {
-	if grant.RefreshToken == "" && grant.AccessToken == "" {
+	if !hasToken(grant) {
 		return nil // whatever is pending is noted already
 	}
-	_, err := f.revocations.Update(ctx, noteKey(grant), func(note *tokenstore.Grant) error {
+	write := func(note *tokenstore.Grant) error {
 		note.ID, note.ClientID, note.Scopes = grant.ID, grant.ClientID, grant.Scopes
 		note.RefreshToken, note.AccessToken = grant.RefreshToken, grant.AccessToken
 		note.CreatedAt, note.UpdatedAt = grant.CreatedAt, f.now()
 		return nil
-	})
+	}
+	_, err := f.revocations.Update(ctx, noteKey(grant), write)
+	if unreadable, ok := errors.AsType[*tokenstore.UnsealError](err); ok {
+		note := unreadable.Replacement()
+		_ = write(note)
+		err = f.revocations.Put(ctx, note)
+	}
 	return err
+}
+
+func hasToken(grant *tokenstore.Grant) bool {
+	return grant.RefreshToken != "" || grant.AccessToken != ""
 }
 
 // revokeSuccessor tells the provider of a refresh token that it issued in place of the one that Revoke told it of meanwhile.
@@ -55,25 +67,26 @@ func (f *Flow) revokeSuccessor(ctx context.Context, stored *tokenstore.Grant, to
 
 // RetryRevocations tells the provider of the grants that Revoke could not tell it of, and returns how many it
 // told. Call it now and then, from any process. One that a new consent has superseded is dropped: telling the provider
-// would end the new grant, too.
+// would end the new grant, too. So is one that is damaged, where the grant is not there any more with the token, which
+// would do as well.
 //
-// Errors: *RevocationPendingError for each that is still pending, joined; errors.ErrUnsupported, wrapped, if the store
-// can't list.
+// Errors: *RevocationPendingError for each that is still pending, and *RevocationLostError for each that was dropped because
+// it is damaged, joined; errors.ErrUnsupported, wrapped, if the store can't list.
 func (f *Flow) RetryRevocations(ctx context.Context) (int, error) {
 	var told int
 	var failed []error
 	for note, err := range f.revocations.All(ctx) {
-		if unreadable, ok := errors.AsType[*tokenstore.UnsealError](err); ok {
-			failed = append(failed, &RevocationPendingError{UserID: notedUser(unreadable.UserID), Err: err})
-			continue
-		}
-		if err != nil {
+		unreadable, ok := errors.AsType[*tokenstore.UnsealError](err)
+		if err != nil && !ok {
 			failed = append(failed, fmt.Errorf("authflow: retry revocations: %w", err))
 			break
 		}
-		done, err := f.retryRevocation(ctx, note)
+		if ok {
+			note = unreadable.Replacement()
+		}
+		done, err := f.retryRevocation(ctx, note.UserID)
 		if err != nil {
-			failed = append(failed, &RevocationPendingError{UserID: notedUser(note.UserID), Err: err})
+			failed = append(failed, f.stillPending(ctx, note.UserID, err))
 		} else if done {
 			told++
 		}
@@ -81,19 +94,19 @@ func (f *Flow) RetryRevocations(ctx context.Context) (int, error) {
 	return told, errors.Join(failed...)
 }
 
-// retryRevocation marks the noted grant, where a crash came before that, and tells the provider.
-func (f *Flow) retryRevocation(ctx context.Context, note *tokenstore.Grant) (bool, error) {
-	userID := notedUser(note.UserID)
+// retryRevocation marks the grant that is noted under key, where a crash came before that, and tells the provider.
+func (f *Flow) retryRevocation(ctx context.Context, key string) (bool, error) {
+	userID, grantID := noted(key)
 	_, err := f.markRevoked(ctx, userID, tokenstore.ReasonApplication, func(ctx context.Context, grant *tokenstore.Grant) error {
-		if grant.ID != note.ID || grant.Status.Revoked {
+		if grant.ID != grantID || grant.Status.Revoked && !hasToken(grant) {
 			return errSuperseded
 		}
-		return f.noteRevocation(ctx, grant) // a refresh may have rotated the token since
+		return f.noteRevocation(ctx, grant) // a refresh may have rotated the token since, or the note be damaged
 	})
 	if err != nil && !superseded(err) {
 		return false, err
 	}
-	return f.tellRevocation(ctx, note.UserID)
+	return f.tellRevocation(ctx, key)
 }
 
 // tellRevocation tells the provider of the revocation that is pending under key, if there is one that no new consent has
@@ -103,22 +116,68 @@ func (f *Flow) tellRevocation(ctx context.Context, key string) (bool, error) {
 	if errors.Is(err, tokenstore.ErrNotFound) {
 		return false, nil
 	}
-	if err != nil {
+	unreadable, ok := errors.AsType[*tokenstore.UnsealError](err)
+	if err != nil && !ok {
 		return false, err
 	}
-	grant, err := f.grants.Get(ctx, notedUser(key))
+	userID, grantID := noted(key)
+	grant, err := f.grants.Get(ctx, userID)
 	if err != nil && !errors.Is(err, tokenstore.ErrNotFound) {
 		return false, err
 	}
-	tell := err != nil || grant.ID == note.ID || grant.Status.Revoked
-	if tell {
+	tell := err != nil || grant.ID == grantID || grant.Status.Revoked
+	switch {
+	case tell && unreadable != nil:
+		return false, unreadable
+	case tell:
 		if err := f.callRevoke(ctx, note); err != nil {
 			return false, err
 		}
+	case unreadable != nil:
+		note = unreadable.Replacement()
 	}
 	// A conflict means that the token was noted anew, which is another's to tell.
 	if err := f.revocations.Remove(ctx, note); err != nil && !errors.Is(err, tokenstore.ErrConflict) {
 		return false, err
 	}
 	return tell, nil
+}
+
+// stillPending says why the revocation under key is pending still. One that nobody can tell any more it removes.
+func (f *Flow) stillPending(ctx context.Context, key string, err error) error {
+	userID, _ := noted(key)
+	if unreadable, ok := errors.AsType[*tokenstore.UnsealError](err); ok && unreadable.UserID == key && f.isDamage(unreadable) {
+		if rerr := f.revocations.Remove(ctx, unreadable.Replacement()); rerr == nil {
+			return &RevocationLostError{UserID: userID, Err: err}
+		}
+	}
+	return &RevocationPendingError{UserID: userID, Err: err}
+}
+
+// isDamage reports whether what can't be read stays so. A key that is missing may come back, and a key management service.
+func (f *Flow) isDamage(unreadable *tokenstore.UnsealError) bool {
+	_, ring := f.cfg.Keys.(*tokenstore.Keyring)
+	_, missing := errors.AsType[*tokenstore.UnknownKeyError](unreadable)
+	return ring && !missing
+}
+
+// A RevocationLostError says that a grant has ended here, that the provider was not told, and that nothing is left to tell
+// it with: what was noted is damaged, and the grant is not there with its token. It is reported once.
+// The user can still end the grant, at Google on https://myaccount.google.com/connections.
+type RevocationLostError struct {
+	UserID string
+	Err    error `json:"-"` // a *tokenstore.UnsealError
+}
+
+func (e *RevocationLostError) Error() string {
+	return fmt.Sprintf("authflow: the grant of user %q has ended here, but the provider was not told and can't be told any more: "+
+		"what was noted of it is damaged; the user can end the grant in the provider's account settings", e.UserID)
+}
+
+// Unwrap returns the cause.
+func (e *RevocationLostError) Unwrap() error { return e.Err }
+
+// LogValue implements slog.LogValuer.
+func (e *RevocationLostError) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("user", e.UserID), slog.String("error", e.Error()))
 }

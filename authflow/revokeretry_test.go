@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,16 +36,20 @@ func (x *fixture) noRevocationLeft(t *testing.T) {
 func TestARevocationIsToldLater(t *testing.T) {
 	inBubble(t, gmailtest.Config{}, func(t *testing.T, x *fixture) {
 		flow := x.flow(t)
-		x.connect(t, flow)
+		creds := x.connect(t, flow)
 		secret := x.stored(t).RefreshToken
 		mend := x.google.Inject(gmailtest.Fault{Op: "revoke", Status: 503})
 		pending(t, flow.Revoke(t.Context(), adaID))
+		_, err := creds.Token()
+		ended(t, err, tokenstore.ReasonApplication)
+		marked := x.stored(t)
 		for range 3 {
 			told, err := x.retry(t)
 			if told != 0 {
 				t.Errorf("%d are said to be told", told)
 			}
 			pending(t, err)
+			x.unchanged(t, marked)
 			if !x.works(t, secret) {
 				t.Fatal("Google was told")
 			}
@@ -105,6 +111,77 @@ func TestANewConsentSupersedesARevocationThatIsPending(t *testing.T) {
 	x.unchanged(t, before)
 	if !x.works(t, before.RefreshToken) || token(t, again) != before.AccessToken {
 		t.Error("the new grant has ended")
+	}
+	x.noRevocationLeft(t)
+}
+
+func TestAnOlderGrantIsRevokedWhereTheNewerOneHasEnded(t *testing.T) {
+	t.Parallel()
+	x := newFixture(t, gmailtest.Config{})
+	flow := x.flow(t)
+	x.connect(t, flow)
+	secret := x.stored(t).RefreshToken
+	x.google.Inject(gmailtest.Fault{Op: "revoke", Status: 503, Times: 1})
+	pending(t, flow.Revoke(t.Context(), adaID))
+	x.connect(t, flow)
+	if err := flow.MarkRevoked(t.Context(), adaID, tokenstore.ReasonUser); err != nil {
+		t.Fatal(err)
+	}
+	if told, err := x.retry(t); told != 1 || err != nil || x.works(t, secret) {
+		t.Errorf("RetryRevocations told %d: %v", told, err)
+	}
+	x.noRevocationLeft(t)
+}
+
+func TestSeveralProcessesTellOfOneRevocation(t *testing.T) {
+	inBubble(t, gmailtest.Config{}, func(t *testing.T, x *fixture) {
+		flow := x.flow(t)
+		x.connect(t, flow)
+		mend := x.google.Inject(gmailtest.Fault{Op: "revoke", Status: 503})
+		pending(t, flow.Revoke(t.Context(), adaID))
+		mend()
+		x.google.Inject(gmailtest.Fault{Op: "revoke", Delay: 2 * time.Second})
+		var all sync.WaitGroup
+		for range 3 {
+			all.Go(func() {
+				if told, err := x.retry(t); told != 1 || err != nil {
+					t.Errorf("RetryRevocations told %d: %v", told, err)
+				}
+			})
+		}
+		all.Wait()
+		x.noRevocationLeft(t)
+	})
+}
+
+func TestARevocationThatIsNotedAnewWhileItIsToldStaysPending(t *testing.T) {
+	t.Parallel()
+	x := newFixture(t, gmailtest.Config{})
+	flow := x.flow(t)
+	x.connect(t, flow)
+	notes, err := tokenstore.NewGrants(tokenstore.Namespace(x.store, "mailgrant revocations"), x.keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := adaID + " " + x.stored(t).ID
+	_, successor, err := x.google.Grant(ada, gmailReadonly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.google.Inject(gmailtest.Fault{Op: "revoke", Times: 1, Status: 200, Match: func(*http.Request) bool {
+		if _, err := notes.Update(t.Context(), key, func(note *tokenstore.Grant) error {
+			note.RefreshToken = successor // another process's refresh brought it
+			return nil
+		}); err != nil {
+			t.Error(err)
+		}
+		return true
+	}})
+	if err := flow.Revoke(t.Context(), adaID); err != nil {
+		t.Errorf("Revoke: %v", err)
+	}
+	if told, err := x.retry(t); told != 1 || err != nil || x.works(t, successor) {
+		t.Errorf("RetryRevocations told %d: %v", told, err)
 	}
 	x.noRevocationLeft(t)
 }
@@ -253,16 +330,28 @@ func TestAnUnreadableRevocationHoldsUpNoOther(t *testing.T) {
 	}
 }
 
-func TestRetryRevocationsNeedsAStoreThatLists(t *testing.T) {
+func TestWhatGoesOverAllGrantsNeedsAStoreThatLists(t *testing.T) {
 	t.Parallel()
 	x := newFixture(t, gmailtest.Config{})
 	flow := x.flow(t, func(cfg *authflow.Config) { cfg.Store = unlisted{x.store} })
+	x.connect(t, flow)
+	before := x.stored(t)
 	if _, err := flow.RetryRevocations(t.Context()); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("RetryRevocations: %v", err)
 	}
 	if _, err := flow.KeepAlive(t.Context(), authflow.KeepAliveOptions{}); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("KeepAlive: %v", err)
 	}
+	yields := 0
+	for grant, err := range flow.Grants(t.Context()) {
+		if yields++; grant != nil || !errors.Is(err, errors.ErrUnsupported) {
+			t.Errorf("Grants yields %v, %v", grant, err)
+		}
+	}
+	if yields != 1 {
+		t.Errorf("Grants yields %d times", yields)
+	}
+	x.unchanged(t, before)
 }
 
 // unlisted is a store that can't list.

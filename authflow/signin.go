@@ -1,11 +1,11 @@
 package authflow
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"time"
@@ -50,13 +50,14 @@ const (
 // if the callback is malformed, foreign, forged, expired or used; *CodeExchangeError, *NoUserIDError, *NoRefreshTokenError;
 // what the store or Success answers otherwise.
 //
-// It panics with a *ConfigError if opts.Success is nil.
+// It panics with a *ConfigError if opts.Success is nil, or opts.LoginPath is no path of this origin.
 func (f *Flow) CallbackHandler(opts CallbackOptions) http.Handler {
 	if opts.Success == nil {
 		panic(&ConfigError{Field: "CallbackOptions.Success", Problem: "is nil; it gives the person a new session"})
 	}
-	if opts.LoginPath == "" {
-		opts.LoginPath = "/login"
+	opts.LoginPath = cmp.Or(opts.LoginPath, "/login")
+	if localPath(opts.LoginPath) == "" {
+		panic(&ConfigError{Field: "CallbackOptions.LoginPath", Problem: "is no path of this origin"})
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		setPageHeaders(w)
@@ -104,12 +105,12 @@ func (f *Flow) signIn(w http.ResponseWriter, r *http.Request) (*Credentials, *at
 	if refused != nil {
 		return nil, a, refused
 	}
-	// Long enough for a reload to find out what became of it.
-	http.SetCookie(w, f.cookie(cookie.Name, cookie.Value, repeatWindow))
 	code, state, err := f.ParseCallback(query)
-	if err != nil { // the provider sent an error
+	if err != nil { // the provider sent an error; the person may go back, and consent after all
 		return nil, a, err
 	}
+	// Long enough for a reload to find out what became of it.
+	http.SetCookie(w, f.cookie(cookie.Name, cookie.Value, repeatWindow))
 	// A browser that goes away, to come again, does not interrupt what may be done but once.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), signInTimeout)
 	defer cancel()
@@ -160,11 +161,11 @@ func (f *Flow) repeat(ctx context.Context, state string, first *tokenstore.Mark)
 		return nil, &CallbackError{Reason: CallbackUsed, Err: errors.New("the sign-in was finished before")}
 	}
 	mark := first
-	for poll := firstPoll; ; poll = min(poll*3/2, longestPoll) {
+	for pauses := 0; ; pauses++ {
 		if mark.Note != nil {
 			return f.repeated(ctx, mark.Note)
 		}
-		if err := sleep(ctx, poll/2+rand.N(poll)); err != nil {
+		if err := polling.wait(ctx, pauses); err != nil {
 			return nil, &CallbackError{Reason: CallbackUsed, Err: fmt.Errorf("the sign-in was begun before, and its end is not known: %w", err)}
 		}
 		var err error

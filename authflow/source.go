@@ -21,12 +21,16 @@ const (
 	rereadEvery   = time.Minute      // how soon it is seen here what another replica revoked or re-consented
 	firstPause    = time.Second      // after a failure; doubled with each further one
 	longestPause  = 30 * time.Second // between failures
+	maxRetryAfter = 5 * time.Minute  // that a provider may ask for
 	refreshFrom   = 0.75             // of the lifetime, in the background, jittered
 	refreshWithin = 0.15
 )
 
+// failing is the rhythm of trying again what has failed, for as long as it takes.
+var failing = backoff{first: firstPause, longest: longestPause, growth: 2}
+
 // A source is what all Credentials of one user in one process share. While its token lives, Token is an atomic load
-// and a monotonic clock read; all else, the re-reading of the store and the refreshing, happens in one
+// and a look at the clock; all else, the re-reading of the store and the refreshing, happens in one
 // goroutine at a time that no caller's context can end.
 type source struct {
 	flow   *Flow
@@ -77,11 +81,8 @@ type call struct {
 	err   error
 }
 
-// elapsed is the Flow's monotonic clock.
-func (f *Flow) elapsed() time.Duration { return time.Since(f.start) }
-
 func (s *source) token(ctx context.Context) (*oauth2.Token, error) {
-	if l := s.live.Load(); l != nil && s.flow.elapsed() < l.quiet {
+	if l := s.live.Load(); l != nil && s.flow.clock.reckon() < l.quiet {
 		return &l.token, nil
 	}
 	return s.tokenSlowly(ctx)
@@ -89,7 +90,7 @@ func (s *source) token(ctx context.Context) (*oauth2.Token, error) {
 
 func (s *source) tokenSlowly(ctx context.Context) (*oauth2.Token, error) {
 	s.mu.Lock()
-	now := s.flow.elapsed()
+	now := s.flow.clock.elapsed()
 	s.used = now
 	l := s.live.Load()
 	if l == nil || now >= l.expires {
@@ -98,7 +99,7 @@ func (s *source) tokenSlowly(ctx context.Context) (*oauth2.Token, error) {
 		return c.wait(ctx)
 	}
 	defer s.mu.Unlock()
-	if now >= l.quiet && s.call == nil && now >= s.setback().retryAt {
+	if now >= l.quiet && s.call == nil {
 		want := need{}
 		if now >= l.refresh {
 			want.after = l.token.Expiry
@@ -113,7 +114,7 @@ func (s *source) tokenSlowly(ctx context.Context) (*oauth2.Token, error) {
 func (s *source) replace(ctx context.Context, rejected string) (*oauth2.Token, error) {
 	for {
 		s.mu.Lock()
-		now := s.flow.elapsed()
+		now := s.flow.clock.elapsed()
 		s.used = now
 		if l := s.live.Load(); l != nil && now < l.expires && l.token.AccessToken != rejected {
 			s.mu.Unlock()
@@ -166,7 +167,7 @@ func (s *source) finish(c *call, grant *tokenstore.Grant, err error) {
 	defer s.mu.Unlock()
 	defer close(c.done)
 	s.call = nil
-	now := s.flow.elapsed()
+	now := s.flow.clock.elapsed()
 	if last := s.setback(); err == nil && consentOf(grant.ID) == last.ended {
 		err = last.why
 	}
@@ -205,10 +206,9 @@ func (s *source) setback() setback {
 
 // pause says how long err is answered to all who ask, so that a storm of callers makes one request.
 func pause(failures int, err error) time.Duration {
-	p := min(firstPause<<min(failures, 10), longestPause)
-	p = p/2 + rand.N(p/2+1)
+	p := failing.pause(failures)
 	if answer, ok := errors.AsType[*ProviderError](err); ok {
-		p = max(p, min(answer.RetryAfter, 10*longestPause))
+		p = max(p, min(answer.RetryAfter, maxRetryAfter))
 	}
 	return p
 }
@@ -232,7 +232,7 @@ func (s *source) adopt(grant *tokenstore.Grant) {
 	}
 	// A grant without a live token is no news: what failed is not forgotten for it.
 	if (need{}).met(grant, s.flow.now()) {
-		s.set(grant, s.flow.elapsed())
+		s.set(grant, s.flow.clock.elapsed())
 	}
 }
 

@@ -17,7 +17,7 @@ func (f *Flow) source(userID string) *source {
 	s := f.sources[userID]
 	if s == nil {
 		f.evict()
-		s = &source{flow: f, userID: userID, used: f.elapsed()}
+		s = &source{flow: f, userID: userID, used: f.clock.elapsed()}
 		f.sources[userID] = s
 	}
 	return s
@@ -26,7 +26,7 @@ func (f *Flow) source(userID string) *source {
 // evict looks at a few sources, in the map's random order, and drops the idle ones; where the cache is full it
 // drops the one that was idle longest. So the cache shrinks as it is used, without a list or a goroutine. f.mu is held.
 func (f *Flow) evict() {
-	now := f.elapsed()
+	now := f.clock.elapsed()
 	var oldest string
 	longest := time.Duration(-1)
 	seen := 0

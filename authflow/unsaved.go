@@ -3,7 +3,6 @@ package authflow
 import (
 	"context"
 	"errors"
-	mathrand "math/rand/v2"
 	"sync"
 	"time"
 
@@ -77,8 +76,8 @@ func (f *Flow) saveLast(t *unsavedToken) {
 func (f *Flow) saveLater(t *unsavedToken) {
 	f.unsaved.add(t)
 	trying := f.goBackground(func(ctx context.Context) {
-		for pause := firstPause; ; pause = min(2*pause, longestPause) {
-			if sleep(ctx, pause/2+mathrand.N(pause)) != nil {
+		for tries := 0; ; tries++ {
+			if failing.wait(ctx, tries) != nil {
 				f.saveLast(t)
 				return
 			}

@@ -215,14 +215,15 @@ func (g *Grants) sealBytes(key string, plain []byte) (Record, error) {
 func (g *Grants) open(userID string, rec Record) (*Grant, error) {
 	plain, err := g.aead.Decrypt(rec.Data, g.associatedData(grantPrefix+userID, rec.Version))
 	if err != nil {
-		return nil, &UnsealError{UserID: userID, Err: err}
+		return nil, &UnsealError{UserID: userID, Err: err, version: rec.Version}
 	}
 	grant, err := decodeGrant(plain)
 	if err != nil {
-		return nil, &UnsealError{UserID: userID, Err: err}
+		return nil, &UnsealError{UserID: userID, Err: err, version: rec.Version}
 	}
 	if grant.UserID != userID {
-		return nil, &UnsealError{UserID: userID, Err: errors.New("the record holds the grant of another user")}
+		err := errors.New("the record holds the grant of another user")
+		return nil, &UnsealError{UserID: userID, Err: err, version: rec.Version}
 	}
 	grant.version = rec.Version
 	return grant, nil
@@ -240,6 +241,8 @@ func (g *Grants) associatedData(key, version string) []byte {
 type UnsealError struct {
 	UserID string
 	Err    error // an *UnknownKeyError, or what the AEAD said
+
+	version string
 }
 
 func (e *UnsealError) Error() string {
@@ -249,3 +252,8 @@ func (e *UnsealError) Error() string {
 
 // Unwrap returns the cause.
 func (e *UnsealError) Unwrap() error { return e.Err }
+
+// Replacement returns a Grant with only its UserID set that stands for the very record that can't be read: Put writes over
+// that record and Remove removes it, and both fail with ErrConflict if something else is stored by now. The error is
+// one that Get, Update or All of the same Grants returned; that of Reencrypt gives a Grant that was never stored.
+func (e *UnsealError) Replacement() *Grant { return &Grant{UserID: e.UserID, version: e.version} }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -235,13 +234,6 @@ func TestPutIsCompareAndSwap(t *testing.T) {
 	}
 }
 
-func mustDelete(t testing.TB, grants *tokenstore.Grants) {
-	t.Helper()
-	if err := grants.Delete(t.Context(), "1122"); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestPutContinuesOnItsOwnVersion(t *testing.T) {
 	t.Parallel()
 	grants := newGrants(t, tokenstore.NewMemory())
@@ -287,167 +279,5 @@ func TestNoUpdateIsLost(t *testing.T) {
 	wg.Wait()
 	if got := mustGet(t, grants, "1122").LastError; got != "200" {
 		t.Errorf("200 increments made %s", got)
-	}
-}
-
-func TestDeleteRemovesWhateverIsThere(t *testing.T) {
-	t.Parallel()
-	store := tokenstore.NewMemory()
-	grants := newGrants(t, store)
-	mustDelete(t, grants) // nothing there
-	mustPut(t, grants, fullGrant("1122"))
-	mustPut(t, grants, fullGrant("3344"))
-	mustDelete(t, grants)
-	if err := store.Swap(t.Context(), "grant/1122", "", tokenstore.Record{Version: "v", Data: []byte("no grant")}); err != nil {
-		t.Fatal(err)
-	}
-	mustDelete(t, grants) // not readable
-	if _, err := grants.Get(t.Context(), "1122"); !errors.Is(err, tokenstore.ErrNotFound) {
-		t.Errorf("after Delete: %v; want ErrNotFound", err)
-	}
-	if keys := slices.Collect(maps.Keys(records(t, store))); !slices.Equal(keys, []string{"grant/3344"}) {
-		t.Errorf("the store holds %q", keys)
-	}
-}
-
-func TestDeleteTakesItUpWithWriters(t *testing.T) {
-	t.Parallel()
-	calls := 0
-	store := &swapper{Memory: tokenstore.NewMemory()}
-	plain := newGrants(t, store.Memory)
-	store.swap = func(w write) error {
-		if calls++; calls <= 3 {
-			mustPut(t, plain, mustGet(t, plain, "1122"))
-		}
-		return w.commit()
-	}
-	mustPut(t, plain, fullGrant("1122"))
-	mustDelete(t, newGrants(t, store))
-	if n := len(records(t, store.Memory)); n != 0 || calls != 4 {
-		t.Errorf("%d records are left after %d tries", n, calls)
-	}
-}
-
-func TestDeleteReportsWhatTheStoreSays(t *testing.T) {
-	t.Parallel()
-	errDown := errors.New("store is down")
-	store := &swapper{Memory: tokenstore.NewMemory()}
-	mustPut(t, newGrants(t, store.Memory), fullGrant("1122"))
-	store.swap = func(write) error { return errDown }
-	if err := newGrants(t, store).Delete(t.Context(), "1122"); !errors.Is(err, errDown) || !strings.Contains(err.Error(), `"1122"`) {
-		t.Errorf("the write fails: Delete = %v", err)
-	}
-	store.down = errDown
-	if err := newGrants(t, store).Delete(t.Context(), "1122"); !errors.Is(err, errDown) {
-		t.Errorf("the read fails: Delete = %v", err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	store.down = nil
-	store.swap = func(write) error {
-		cancel()
-		return tokenstore.ErrConflict
-	}
-	if err := newGrants(t, store).Delete(ctx, "1122"); err == nil {
-		t.Error("the context ended in the middle of conflicts, and Delete reported success")
-	}
-}
-
-func TestAllYieldsEveryGrant(t *testing.T) {
-	t.Parallel()
-	store := tokenstore.NewMemory()
-	grants := newGrants(t, store)
-	if err := store.Swap(t.Context(), "state/1", "", tokenstore.Record{Version: "v", Data: []byte("not ours")}); err != nil {
-		t.Fatal(err)
-	}
-	for i := range 50 {
-		mustPut(t, grants, fullGrant(fmt.Sprint("user ", i)))
-	}
-	if err := store.Swap(t.Context(), "grant/broken", "", tokenstore.Record{Version: "v", Data: []byte("broken")}); err != nil {
-		t.Fatal(err)
-	}
-	seen, unreadable := make(map[string]bool), 0
-	for grant, err := range grants.All(t.Context()) {
-		var unseal *tokenstore.UnsealError
-		switch {
-		case err == nil:
-			seen[grant.UserID] = true
-			if _, err := grants.Get(t.Context(), grant.UserID); err != nil {
-				t.Error("the store can't be used meanwhile:", err)
-			}
-		case errors.As(err, &unseal) && unseal.UserID == "broken" && grant == nil:
-			unreadable++
-		default:
-			t.Errorf("All yields %v, %v", grant, err)
-		}
-	}
-	if len(seen) != 50 || unreadable != 1 {
-		t.Errorf("All yields %d grants and %d unreadable ones; want 50 and 1", len(seen), unreadable)
-	}
-	n := 0
-	for range 2 {
-		for grant, err := range grants.All(t.Context()) {
-			if (grant == nil) == (err == nil) {
-				t.Errorf("All yields %v, %v", grant, err)
-			}
-			if n++; n%3 == 0 {
-				break // an iteration that goes on regardless panics
-			}
-		}
-	}
-	if n != 6 {
-		t.Errorf("two iterations that end after three grants yield %d", n)
-	}
-}
-
-func TestAllPassesOverWhatIsDeletedMeanwhile(t *testing.T) {
-	t.Parallel()
-	grants := newGrants(t, tokenstore.NewMemory())
-	for i := range 10 {
-		mustPut(t, grants, fullGrant(fmt.Sprint(i)))
-	}
-	yielded := 0
-	for grant, err := range grants.All(t.Context()) {
-		if yielded++; err != nil {
-			t.Fatalf("All yields %v, %v", grant, err)
-		}
-		for i := range 10 {
-			if err := grants.Delete(t.Context(), fmt.Sprint(i)); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	if yielded != 1 {
-		t.Errorf("All yields %d grants, of which 9 were gone", yielded-1)
-	}
-}
-
-func TestAllEndsWithTheStoresError(t *testing.T) {
-	t.Parallel()
-	errDown := errors.New("store is down")
-	store := &swapper{Memory: tokenstore.NewMemory(), down: errDown}
-	for i := range 5 {
-		mustPut(t, newGrants(t, store.Memory), fullGrant(fmt.Sprint(i)))
-	}
-	canceled, cancel := context.WithCancel(t.Context())
-	cancel()
-	for name, c := range map[string]struct {
-		ctx   context.Context
-		store tokenstore.TokenStore
-		want  error
-	}{
-		"a store that can't list":     {t.Context(), struct{ tokenstore.TokenStore }{store.Memory}, errors.ErrUnsupported},
-		"a store that can't be read":  {t.Context(), store, errDown},
-		"a context that is over":      {canceled, store.Memory, context.Canceled},
-		"a namespace that can't list": {t.Context(), tokenstore.Namespace(struct{ tokenstore.TokenStore }{store}, "a"), errors.ErrUnsupported},
-	} {
-		var errs []error
-		for grant, err := range newGrants(t, c.store).All(c.ctx) {
-			if errs = append(errs, err); grant != nil {
-				t.Errorf("%s: All yields %v", name, grant)
-			}
-		}
-		if len(errs) != 1 || !errors.Is(errs[0], c.want) {
-			t.Errorf("%s: All yields %v; want %v once", name, errs, c.want)
-		}
 	}
 }

@@ -224,6 +224,42 @@ func TestReencryptLosesNothingThatIsWrittenMeanwhile(t *testing.T) {
 	}
 }
 
+func TestReencryptFindsOutWhatBecameOfALostAnswer(t *testing.T) {
+	t.Parallel()
+	errLost := errors.New("connection lost")
+	for name, c := range map[string]struct {
+		swap func(w write) error
+		want tokenstore.Progress
+		err  error
+	}{
+		"written, answer lost": {
+			func(w write) error { return errors.Join(errLost, w.commit()) }, tokenstore.Progress{Read: 3, Resealed: 3}, nil,
+		},
+		"written, and the store's second try met the first": {
+			func(w write) error { return errors.Join(w.commit(), w.commit()) }, tokenstore.Progress{Read: 3, Resealed: 3}, nil,
+		},
+		"not written": {func(write) error { return errLost }, tokenstore.Progress{}, errLost},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			before, both, after := rings(t)
+			store := &swapper{Memory: tokenstore.NewMemory(), swap: c.swap}
+			want := fill(t, store.Memory, before, 3)
+			done, err := tokenstore.Reencrypt(t.Context(), store, both, nil)
+			if done != c.want || !errors.Is(err, c.err) {
+				t.Errorf("done %+v, want %+v: %v", done, c.want, err)
+			}
+			keys := after
+			if c.err != nil {
+				keys = before
+			}
+			if got := read(t, store.Memory, keys); !maps.Equal(got, want) {
+				t.Errorf("%d grants can be read", len(got))
+			}
+		})
+	}
+}
+
 // unlisted is a store that can't list.
 type unlisted struct{ tokenstore.TokenStore }
 

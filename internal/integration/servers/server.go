@@ -17,11 +17,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -33,7 +30,7 @@ type SQLServer struct {
 	Driver string
 
 	dir        string // everything that the server keeps
-	credential *syscall.Credential
+	owner      owner
 	stopSignal string // for the keeper: ends the server without leaving anything behind
 	command    []string
 
@@ -69,19 +66,9 @@ func newServer(name, account string) (*SQLServer, error) {
 		return nil, err
 	}
 	s := &SQLServer{dir: dir, stopSignal: "KILL"}
-	if os.Geteuid() != 0 {
-		return s, nil
-	}
-	owner, err := user.Lookup(account) // the servers refuse to run as root
-	if err != nil {
+	if s.owner, err = giveTo(account, dir); err != nil {
 		return nil, errors.Join(err, s.remove())
 	}
-	uid, err1 := strconv.ParseUint(owner.Uid, 10, 32)
-	gid, err2 := strconv.ParseUint(owner.Gid, 10, 32)
-	if err := errors.Join(err1, err2, os.Chown(dir, int(uid), int(gid))); err != nil {
-		return nil, errors.Join(err, s.remove())
-	}
-	s.credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 	return s, nil
 }
 
@@ -100,8 +87,7 @@ func (s *SQLServer) execute(program string, args ...string) error {
 func (s *SQLServer) asOwner(program string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(context.Background(), program, args...) //nolint:gosec // programs of our choice
 	cmd.Dir = s.dir
-	// A process group of its own: an interrupt from the keyboard must not reach the keeper before its work is done.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: s.credential}
+	s.owner.start(cmd)
 	return cmd
 }
 
