@@ -107,7 +107,7 @@ func (f *Flow) storeConsent(ctx context.Context, user *UserInfo, token *oauth2.T
 ) (*Credentials, error) {
 	event := Event{UserID: user.ID}
 	id := rand.Text()
-	written := false
+	written, before := false, ""
 	grant, err := f.grants.Update(ctx, user.ID, func(grant *tokenstore.Grant) error {
 		switch {
 		case grant.ID == id: // the answer to the write was lost
@@ -132,6 +132,7 @@ func (f *Flow) storeConsent(ctx context.Context, user *UserInfo, token *oauth2.T
 			event.Kind = Reconsented
 		}
 		now := f.now()
+		before = grant.RefreshToken
 		grant.Email = cmp.Or(user.Email, grant.Email) // which only the userinfo endpoint may know, and it may be down
 		grant.ClientID = f.cfg.ClientID
 		grant.ID = id
@@ -152,6 +153,7 @@ func (f *Flow) storeConsent(ctx context.Context, user *UserInfo, token *oauth2.T
 		return nil, fmt.Errorf("authflow: store the grant: %w", err)
 	default:
 		event.GrantID = grant.ID
+		f.reindex(ctx, grant.UserID, before, grant.RefreshToken)
 		f.observe(event)
 	}
 	return f.credentials(grant), nil

@@ -45,6 +45,11 @@ type Config struct {
 	// from ClientSecret. A public client needs one, since its secret is none.
 	SessionKey []byte
 
+	// IndexRefreshTokens keeps keyed hashes of refresh tokens in Store, so that MarkTokenRevoked finds a grant by a hint:
+	// package risc needs that for events about a single token. It costs two small records for each grant. The key is
+	// derived from SessionKey. After switching it on for grants that are there, call ReindexTokens once.
+	IndexRefreshTokens bool
+
 	// HTTPClient speaks to the provider. Nil: a client of the Flow's own. The Flow uses it
 	// with a timeout of at most 10 s, without cookies, following no redirects, and reads at most 64 KiB
 	// of any answer. A client with a Transport of its own must itself refuse to dial names that resolve to private addresses.
@@ -82,11 +87,14 @@ type Flow struct {
 	imports     *tokenstore.Grants    // that are under way, by the token that they began with
 	attempts    func() cipher.AEAD    // seals sign-ins in cookies
 	signIns     *tokenstore.Once      // those that are finished, by state
-	slots       slots
-	unsaved     unsaved
-	now         func() time.Time
-	log         *slog.Logger
-	clock       clock
+
+	index         tokenstore.TokenStore // of refresh tokens
+	tokenIndexKey func() []byte
+	slots         slots
+	unsaved       unsaved
+	now           func() time.Time
+	log           *slog.Logger
+	clock         clock
 
 	background context.Context // ends with Close
 	stop       context.CancelFunc
@@ -126,6 +134,10 @@ func New(cfg Config) (*Flow, error) {
 	if err != nil {
 		return nil, &ConfigError{Field: "SessionKey", Problem: err.Error(), Err: err}
 	}
+	indexKey, err := newIndexKey(sessionKey)
+	if err != nil {
+		return nil, &ConfigError{Field: "SessionKey", Problem: err.Error(), Err: err}
+	}
 	client := baseClient(cfg)
 	f := &Flow{
 		cfg: &cfg,
@@ -145,14 +157,18 @@ func New(cfg Config) (*Flow, error) {
 		imports:     imports,
 		attempts:    func() cipher.AEAD { return attempts },
 		signIns:     signIns,
-		slots:       make(slots, maxRefreshes),
-		client:      limited(client, true),
-		revoker:     limited(client, false),
-		sessionKey:  func() []byte { return sessionKey },
-		now:         cfg.Now,
-		log:         cfg.Logger,
-		clock:       clock{start: time.Now()},
-		sources:     make(map[string]*source),
+		index:       tokenstore.Namespace(cfg.Store, tokenIndex),
+
+		tokenIndexKey: func() []byte { return indexKey },
+
+		slots:      make(slots, maxRefreshes),
+		client:     limited(client, true),
+		revoker:    limited(client, false),
+		sessionKey: func() []byte { return sessionKey },
+		now:        cfg.Now,
+		log:        cfg.Logger,
+		clock:      clock{start: time.Now()},
+		sources:    make(map[string]*source),
 	}
 	f.background, f.stop = context.WithCancel(context.Background())
 	if cfg.Provider.JWKSURL != "" {

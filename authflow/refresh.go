@@ -193,6 +193,9 @@ func (f *Flow) storeRefreshed(ctx context.Context, claimed *tokenstore.Grant, to
 func (f *Flow) merge(ctx context.Context, claimed, next *tokenstore.Grant, token *oauth2.Token) (*tokenstore.Grant, error) {
 	f.write(next, token)
 	err := f.grants.Put(ctx, next)
+	if err == nil {
+		f.reindex(ctx, claimed.UserID, claimed.RefreshToken, token.RefreshToken)
+	}
 	if !errors.Is(err, tokenstore.ErrConflict) {
 		return next, err
 	}
@@ -208,6 +211,7 @@ func (f *Flow) merge(ctx context.Context, claimed, next *tokenstore.Grant, token
 	})
 	switch {
 	case err == nil:
+		f.reindex(ctx, claimed.UserID, claimed.RefreshToken, token.RefreshToken)
 		return stored, nil
 	case errors.Is(err, errSuperseded) && token.RefreshToken != claimed.RefreshToken:
 		f.revokeSuccessor(ctx, stored, token)

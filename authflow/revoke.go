@@ -56,6 +56,7 @@ func (f *Flow) markRevoked(ctx context.Context, userID string, reason tokenstore
 	first func(context.Context, *tokenstore.Grant) error,
 ) (*tokenstore.Grant, error) {
 	var already bool
+	var before string
 	grant, err := f.grants.Update(ctx, userID, func(grant *tokenstore.Grant) error {
 		if grant.Version() == "" {
 			return tokenstore.ErrNotFound
@@ -66,12 +67,14 @@ func (f *Flow) markRevoked(ctx context.Context, userID string, reason tokenstore
 		if already = grant.Status.Revoked; !already {
 			f.end(grant, reason, "")
 		}
+		before = grant.RefreshToken
 		grant.RefreshToken = ""
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
+	f.reindex(ctx, userID, before, "")
 	f.source(userID).drop(grant.ID, f.reauthorization(grant, nil))
 	if !already {
 		f.observe(Event{Kind: Revoked, UserID: userID, GrantID: grant.ID, Reason: reason})

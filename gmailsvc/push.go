@@ -10,10 +10,11 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
+
+	"github.com/mailgrant/mailgrant/internal/keyset"
 )
 
 // A Push says that a mailbox changed: what Gmail publishes on the topic of a watch. It may come late, twice or not at all. The
@@ -53,7 +54,6 @@ const (
 	googleKeysURL = "https://www.googleapis.com/oauth2/v3/certs"
 	googleIssuer  = "https://accounts.google.com"
 	maxPushBytes  = 64 << 10
-	keysEvery     = 10 * time.Second // as often the keys are fetched, whatever tokens are sent
 )
 
 // NewPushHandler returns a handler for a Pub/Sub push subscription with authentication. It verifies the OpenID Connect token
@@ -70,18 +70,13 @@ func NewPushHandler(ctx context.Context, cfg PushConfig) (http.Handler, error) {
 	case cfg.Handle == nil:
 		return nil, errors.New("gmailsvc: push handler: Handle is nil")
 	}
-	if cfg.HTTPClient == nil {
-		cfg.HTTPClient = &http.Client{Timeout: 10 * time.Second}
-	}
 	if cfg.KeysURL == "" {
 		cfg.KeysURL = googleKeysURL
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	keysClient := *cfg.HTTPClient
-	keysClient.Transport = &sparingly{next: keysClient.Transport}
-	keys := oidc.NewRemoteKeySet(oidc.ClientContext(ctx, &keysClient), cfg.KeysURL)
+	keys := keyset.Remote(ctx, cfg.HTTPClient, cfg.KeysURL)
 	return &pushHandler{
 		cfg:      cfg,
 		tokens:   oidc.NewVerifier(googleIssuer, keys, &oidc.Config{ClientID: cfg.Audience, Now: cfg.Now}),
@@ -184,30 +179,4 @@ func (h *historyID) UnmarshalJSON(data []byte) error {
 	}
 	*h = historyID(n)
 	return nil
-}
-
-// sparingly is an http.RoundTripper that lets one request through in a while: a key set fetches again for every key
-// that it does not know, and anybody can name one.
-type sparingly struct {
-	next http.RoundTripper // nil: http.DefaultTransport
-
-	mu   sync.Mutex
-	last time.Time
-}
-
-func (s *sparingly) RoundTrip(req *http.Request) (*http.Response, error) {
-	s.mu.Lock()
-	early := !s.last.IsZero() && time.Since(s.last) < keysEvery
-	if !early {
-		s.last = time.Now()
-	}
-	s.mu.Unlock()
-	if early {
-		return nil, errors.New("gmailsvc: the keys were fetched a moment ago")
-	}
-	next := s.next
-	if next == nil {
-		next = http.DefaultTransport
-	}
-	return next.RoundTrip(req)
 }
