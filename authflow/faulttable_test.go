@@ -8,20 +8,32 @@ import (
 	"testing"
 )
 
-func TestEveryFaultOfTheTableHasItsTest(t *testing.T) {
+func TestEveryRowOfATableHasItsTest(t *testing.T) {
 	t.Parallel()
 	root, err := os.OpenRoot("..")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	table, err := root.ReadFile("docs/faults.md")
-	if err != nil {
-		t.Fatal(err)
+	tests := declaredTests(t, root)
+	for file, c := range map[string]struct {
+		head string
+		rows int // at least
+	}{"docs/faults.md": {"| fault |", 30}, "SECURITY.md": {"| asset |", 28}} {
+		table, err := root.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkTable(t, string(table), c.head, c.rows, tests)
 	}
+}
+
+// declaredTests returns the names of the tests that a table may name.
+func declaredTests(t *testing.T, root *os.Root) map[string]bool {
+	t.Helper()
 	declared := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
 	tests := make(map[string]bool)
-	for _, dir := range []string{"authflow", "tokenstore"} {
+	for _, dir := range []string{"authflow", "tokenstore", "gmailsvc"} {
 		if err := fs.WalkDir(root.FS(), dir, func(path string, _ fs.DirEntry, err error) error {
 			if err != nil || !strings.HasSuffix(path, "_test.go") {
 				return err
@@ -38,22 +50,30 @@ func TestEveryFaultOfTheTableHasItsTest(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	return tests
+}
+
+func checkTable(t *testing.T, table, head string, want int, tests map[string]bool) {
+	t.Helper()
 	rows := 0
-	named := regexp.MustCompile("`(Test[A-Za-z0-9]+)` \\|$")
-	for line := range strings.Lines(string(table)) {
+	last := regexp.MustCompile("`Test[A-Za-z0-9]+` \\|$")
+	named := regexp.MustCompile("`(Test[A-Za-z0-9]+)`")
+	for line := range strings.Lines(table) {
 		line = strings.TrimSpace(line)
-		if !strings.HasPrefix(line, "| ") || strings.HasPrefix(line, "| ---") || strings.HasPrefix(line, "| fault |") {
+		for _, name := range named.FindAllStringSubmatch(line, -1) {
+			if !tests[name[1]] {
+				t.Errorf("there is no %s, for: %s", name[1], line)
+			}
+		}
+		if !strings.HasPrefix(line, "| ") || strings.HasPrefix(line, "| ---") || strings.HasPrefix(line, head) {
 			continue
 		}
 		rows++
-		switch name := named.FindStringSubmatch(line); {
-		case name == nil:
+		if !last.MatchString(line) {
 			t.Errorf("no test is named in: %s", line)
-		case !tests[name[1]]:
-			t.Errorf("there is no %s, for: %s", name[1], line)
 		}
 	}
-	if rows < 30 {
-		t.Errorf("the table has %d rows", rows)
+	if rows < want {
+		t.Errorf("the table of %q has %d rows", head, rows)
 	}
 }
