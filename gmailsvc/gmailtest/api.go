@@ -3,7 +3,6 @@ package gmailtest
 import (
 	"bytes"
 	"compress/gzip"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -12,76 +11,104 @@ import (
 	"strings"
 )
 
-// A method is one of the Gmail API's, under Google's ID.
-// https://developers.google.com/workspace/gmail/api/reference/rest
-type method struct {
-	id     string
-	verb   string
-	path   string
-	scopes []string // any one of them suffices
-	params string   // its query parameters, separated by spaces
-	run    func(*call) (any, *apiError)
-}
-
-// commonParams are the query parameters that every method has.
-const commonParams = "$.xgafv access_token alt callback fields key oauth_token prettyPrint quotaUser uploadType upload_protocol"
-
-// A call is one authorized request to a method.
-type call struct {
-	request *http.Request
-	query   url.Values
-	box     *Mailbox
-	scopes  []string // the token's
-}
-
-func gmailMethods() []method {
-	const user = "/gmail/v1/users/{userId}"
-	write := []string{scopeMail, scopeModify}
-	readBodies := append(slices.Clone(write), scopeReadonly)
-	read := append(slices.Clone(readBodies), scopeMetadata)
-	labels := append(slices.Clone(read), scopeLabels)
-	profile := append(slices.Clone(read), scopeCompose)
-	attachments := user + "/messages/{messageId}/attachments"
-	const listing, view = "includeSpamTrash labelIds maxResults pageToken q", "format metadataHeaders"
-	return []method{
-		{"gmail.users.getProfile", "GET", user + "/profile", profile, "", getProfile},
-		{"gmail.users.labels.list", "GET", user + "/labels", labels, "", listLabels},
-		{"gmail.users.labels.get", "GET", user + "/labels/{id}", labels, "", getLabel},
-		{"gmail.users.messages.list", "GET", user + "/messages", read, listing, listMessages},
-		{"gmail.users.messages.get", "GET", user + "/messages/{id}", read, view, getMessage},
-		{"gmail.users.messages.modify", "POST", user + "/messages/{id}/modify", write, "", modifyMessage},
-		{"gmail.users.messages.trash", "POST", user + "/messages/{id}/trash", write, "", trashMessage},
-		{"gmail.users.messages.untrash", "POST", user + "/messages/{id}/untrash", write, "", untrashMessage},
-		{"gmail.users.messages.attachments.get", "GET", attachments + "/{id}", readBodies, "", getAttachment},
-		{"gmail.users.threads.list", "GET", user + "/threads", read, listing, listThreads},
-		{"gmail.users.threads.get", "GET", user + "/threads/{id}", read, view, getThread},
-	}
-}
-
-// gmail authorizes requests to m and answers them.
+// gmail is the operation that authorizes requests to m, meters them and answers them.
 func (s *Server) gmail(m method) http.HandlerFunc {
+	known := strings.Fields(commonParams + " " + m.params)
+	if m.upload > 0 {
+		known = append(known, "upload_id")
+	}
 	return func(w http.ResponseWriter, r *http.Request) {
-		answer, bad := s.runMethod(m, r)
-		if bad != nil {
-			s.writeAPIError(w, r, bad)
-			return
+		admitted, leave := s.enter(r)
+		defer leave()
+		name := m.id
+		if isLaterPiece(r) {
+			name = "upload"
 		}
-		body, bad := encodeFields(answer, r.URL.Query())
-		if bad != nil {
-			s.writeAPIError(w, r, bad)
-			return
-		}
-		s.writeAPI(w, r, http.StatusOK, body)
+		s.operate(name, func(w http.ResponseWriter, r *http.Request) {
+			bad := crowded()
+			if admitted {
+				bad = s.answer(m, known, w, r)
+			}
+			if bad != nil {
+				s.writeAPIError(w, r, bad)
+			}
+		}, w, r)
 	}
 }
 
-func (s *Server) runMethod(m method, r *http.Request) (any, *apiError) {
+// enter counts a call of Gmail's that begins, and leave that it ended. The calls of a batch have been counted
+// before.
+func (s *Server) enter(r *http.Request) (admitted bool, leave func()) {
+	if admitted, ok := r.Context().Value(inBatch{}).(bool); ok {
+		return admitted, func() {}
+	}
+	return s.meter.enter(s.userOf(r), false)
+}
+
+// userOf returns whose token a request has, or nil.
+func (s *Server) userOf(r *http.Request) *Mailbox {
+	_, box, _ := s.bearer(r)
+	return box
+}
+
+// isUpload reports whether a request carries a message beside its JSON.
+func isUpload(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/upload/") }
+
+// isLaterPiece reports whether a request goes on with an upload: it is part of a call that was counted and charged.
+func isLaterPiece(r *http.Request) bool { return isUpload(r) && r.URL.Query().Has("upload_id") }
+
+// answer answers a request to m, or returns why not. A method that returns nil has an empty answer.
+func (s *Server) answer(m method, known []string, w http.ResponseWriter, r *http.Request) *apiError {
+	c, bad := s.authorizeCall(m, known, r)
+	if bad != nil {
+		return bad
+	}
+	if isUpload(r) {
+		if answered, bad := s.receiveUpload(c, w); bad != nil || answered {
+			return bad
+		}
+	}
+	answer, bad := m.run(c)
+	if bad != nil {
+		return bad
+	}
+	if answer == nil {
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	body, bad := encodeFields(answer, c.query)
+	if bad != nil {
+		return bad
+	}
+	s.writeAPI(w, r, http.StatusOK, body)
+	return nil
+}
+
+// receiveUpload sets what c uploads. answered says that it is not whole yet, and that the client knows.
+func (s *Server) receiveUpload(c *call, w http.ResponseWriter) (answered bool, bad *apiError) {
+	switch uploadType := c.query.Get("uploadType"); {
+	case isLaterPiece(c.request):
+		c.upload, bad = s.resume(c, w)
+	case c.request.Method != c.method.verb:
+		bad = notServed(c.request)
+	case uploadType == "resumable":
+		bad = s.begin(c, w)
+	case uploadType == "media" || uploadType == "multipart":
+		c.upload, bad = receive(c.request)
+	default:
+		bad = badRequest(fmt.Sprintf("Invalid value %q for query parameter 'uploadType'", uploadType))
+	}
+	return c.upload == nil, bad
+}
+
+// authorizeCall checks a request's parameters, token and scopes, and takes its price.
+func (s *Server) authorizeCall(m method, known []string, r *http.Request) (*call, *apiError) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return nil, badRequest("Invalid query string")
 	}
 	for name := range query {
-		if known := strings.Fields(commonParams + " " + m.params); !slices.Contains(known, name) {
+		if !slices.Contains(known, name) {
 			return nil, badRequest(fmt.Sprintf("Invalid JSON payload received. Unknown name %q: "+
 				"Cannot bind query parameter. Field '%s' could not be found in request message.", name, name))
 		}
@@ -99,60 +126,22 @@ func (s *Server) runMethod(m method, r *http.Request) (any, *apiError) {
 	if user := r.PathValue("userId"); user != "me" && !strings.EqualFold(user, box.user.Email) {
 		return nil, forbidden("Delegation denied for " + box.user.Email)
 	}
-	return m.run(&call{request: r, query: query, box: box, scopes: token.Scopes})
+	if !isLaterPiece(r) {
+		if short := s.meter.charge(box, m.id); short != nil {
+			return nil, s.refuse(*short)
+		}
+	}
+	return &call{server: s, method: m, request: r, query: query, box: box, scopes: token.Scopes}, nil
 }
 
-// metadataOnly reports whether the token may see headers and labels, and neither bodies nor what a search
-// says of them.
-func (c *call) metadataOnly() bool {
-	return !slices.ContainsFunc([]string{scopeMail, scopeModify, scopeReadonly},
-		func(s string) bool { return slices.Contains(c.scopes, s) })
-}
-
-// id returns an ID in the path. Gmail's are hexadecimal numbers of 64 bits.
-func (c *call) id(name string) (string, *apiError) {
-	digits := c.request.PathValue(name)
-	id, err := strconv.ParseUint(digits, 16, 64)
-	if err != nil || len(digits) > 16 {
-		return "", badRequest("Invalid id value")
-	}
-	return formatID(id), nil
-}
-
-// view reads the parameters format and metadataHeaders. Threads have no format raw.
-func (c *call) view(formats ...string) (messageView, *apiError) {
-	v := messageView{format: strings.ToLower(c.query.Get("format"))}
-	if v.format == "" {
-		v.format = "full"
-	}
-	if !slices.Contains(formats, v.format) {
-		return v, badRequest(fmt.Sprintf("Invalid value at 'format' (type.googleapis.com/caribou.api.proto.Format), %q",
-			c.query.Get("format")))
-	}
-	if c.metadataOnly() && (v.format == "full" || v.format == "raw") {
-		return v, forbidden("Metadata scope doesn't allow format " + strings.ToUpper(v.format))
-	}
-	if v.format == "metadata" {
-		v.headers = c.query["metadataHeaders"]
-	}
-	return v, nil
-}
-
-// decode reads the request's JSON body. As at Google, a name that the method does not know is an error.
-func (c *call) decode(into any) *apiError {
-	dec := json.NewDecoder(c.request.Body)
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(into); err != nil {
-		return badRequest("Invalid JSON payload received. " + err.Error())
-	}
-	return nil
-}
-
-// writeAPI sends JSON, in gzip where the client takes it. Google also wants to read gzip in the User-Agent.
+// writeAPI sends JSON, or what the Content-Type says, in gzip where the client takes it. Google also wants to
+// read gzip in the User-Agent.
 // https://developers.google.com/workspace/gmail/api/guides/performance#gzip
 func (s *Server) writeAPI(w http.ResponseWriter, r *http.Request, code int, body []byte) {
 	h := w.Header()
-	h.Set("Content-Type", "application/json; charset=UTF-8")
+	if h.Get("Content-Type") == "" {
+		h.Set("Content-Type", "application/json; charset=UTF-8")
+	}
 	if h.Get("Cache-Control") == "" {
 		h.Set("Cache-Control", "private")
 	}
@@ -178,15 +167,4 @@ func (s *Server) writeAPI(w http.ResponseWriter, r *http.Request, code int, body
 	h.Set("Content-Length", strconv.Itoa(packed.Len()))
 	w.WriteHeader(code)
 	_, _ = packed.WriteTo(w)
-}
-
-func getProfile(c *call) (any, *apiError) {
-	c.box.mu.RLock()
-	defer c.box.mu.RUnlock()
-	return profileResource{
-		EmailAddress:  c.box.user.Email,
-		MessagesTotal: len(c.box.order),
-		ThreadsTotal:  len(c.box.threads),
-		HistoryID:     c.box.historyID,
-	}, nil
 }

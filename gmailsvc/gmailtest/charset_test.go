@@ -40,7 +40,7 @@ func TestOtherCharsetsAreDecodedByTheReaderOfTheConfig(t *testing.T) {
 			t.Parallel()
 			s := newServer(t, c.cfg)
 			box := s.AddUser(gmailtest.User{Email: ada})
-			a := account{s, box, tokens(t, s, readonlyScope).str("access_token")}
+			a := account{s, box, accessToken(t, s, readonlyScope)}
 			id := a.deliver(t, "Subject: =?"+c.charset+"?Q?uryyb?=\r\n"+
 				"Content-Type: text/plain; charset="+c.charset+"\r\n\r\ntbbq qnl\r\n")
 			var got struct {

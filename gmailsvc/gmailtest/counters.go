@@ -23,7 +23,8 @@ func (c *counters) add(op string) {
 
 // Count returns how often an operation was called, failed calls included. Operations are named "auth",
 // "consent", "token.exchange", "token.refresh", "token.invalid" (no grant type that the server knows),
-// "revoke", "userinfo", "certs", "discovery", and for Gmail by Google's method IDs, such as
+// "revoke", "userinfo", "certs", "discovery", "batch" (each call in it counts on its own too), "upload" (the
+// pieces of a resumable upload, whose beginning is the call), and for Gmail by Google's method IDs, such as
 // "gmail.users.messages.list". A pattern as path.Match knows it adds up all that match: "token.*" or
 // "gmail.*".
 func (s *Server) Count(op string) int {

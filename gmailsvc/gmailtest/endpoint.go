@@ -69,7 +69,7 @@ func (s *Server) ClientSecretsJSON(redirectURIs ...string) []byte {
 		Web web `json:"web"`
 	}{web{
 		ClientID:     client.ID,
-		ProjectID:    "gmailtest",
+		ProjectID:    s.cfg.ProjectID,
 		AuthURI:      s.AuthURL(),
 		TokenURI:     s.TokenURL(),
 		CertsURL:     s.endpoint("https://www.googleapis.com", "/oauth2/v1/certs"),

@@ -65,6 +65,9 @@ type apiError struct {
 	reason       string // the machine's word in errors[].reason
 	detail       string // the message in errors[]; default: message
 	authenticate string // WWW-Authenticate
+	retryAfter   string // Retry-After
+	service      string // whose scopes are missing; default: Gmail's
+	plain        bool   // without errors[], which only Google's older APIs have
 	missingScope bool   // details say that the token's scopes do not suffice
 	atHeader     bool   // the fault is in the Authorization header
 }
@@ -75,6 +78,12 @@ func badRequest(message string) *apiError {
 
 func notFound() *apiError {
 	return &apiError{code: http.StatusNotFound, reason: "notFound", message: "Requested entity was not found."}
+}
+
+// notServed is said to a request for a path that leads nowhere.
+func notServed(r *http.Request) *apiError {
+	return &apiError{code: http.StatusNotFound, reason: "notFound",
+		message: "The requested URL " + r.URL.Path + " was not found on this server."}
 }
 
 // unauthorized is said to a request with a bad token, or none.
@@ -157,26 +166,28 @@ func (e *apiError) body() []byte {
 		Error struct {
 			Code    int      `json:"code"`
 			Message string   `json:"message"`
-			Errors  []item   `json:"errors"`
+			Errors  []item   `json:"errors,omitempty"`
 			Status  string   `json:"status"`
 			Details []detail `json:"details,omitempty"`
 		} `json:"error"`
 	}
 	first := item{Message: cmp.Or(e.detail, e.message), Domain: "global", Reason: e.reason}
-	if strings.HasSuffix(e.reason, "LimitExceeded") {
+	if e.code == http.StatusForbidden && strings.HasSuffix(e.reason, "LimitExceeded") {
 		first.Domain = "usageLimits"
 	}
 	if e.atHeader {
 		first.Location, first.LocationType = "Authorization", "header"
 	}
 	doc.Error.Code, doc.Error.Message, doc.Error.Status = e.code, e.message, canonicalStatus(e.code)
-	doc.Error.Errors = []item{first}
+	if !e.plain {
+		doc.Error.Errors = []item{first}
+	}
 	if e.missingScope {
 		doc.Error.Details = []detail{{
 			Type:     "type.googleapis.com/google.rpc.ErrorInfo",
 			Reason:   "ACCESS_TOKEN_SCOPE_INSUFFICIENT",
 			Domain:   "googleapis.com",
-			Metadata: map[string]string{"service": "gmail.googleapis.com"},
+			Metadata: map[string]string{"service": cmp.Or(e.service, "gmail.googleapis.com")},
 		}}
 	}
 	var b bytes.Buffer
@@ -189,6 +200,9 @@ func (e *apiError) body() []byte {
 func (s *Server) writeAPIError(w http.ResponseWriter, r *http.Request, e *apiError) {
 	if e.authenticate != "" {
 		w.Header().Set("WWW-Authenticate", e.authenticate)
+	}
+	if e.retryAfter != "" {
+		w.Header().Set("Retry-After", e.retryAfter)
 	}
 	w.Header().Set("Vary", "Origin, X-Origin, Referer")
 	w.Header().Set("Cache-Control", "private")

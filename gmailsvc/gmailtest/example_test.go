@@ -7,6 +7,7 @@ import (
 	"log"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/mailgrant/mailgrant/gmailsvc/gmailtest"
 )
@@ -97,4 +98,91 @@ func ExampleServer_Inject() {
 	// 503 Service Unavailable
 	// 503 Service Unavailable
 	// 400 Bad Request
+}
+
+// A minute's quota of 100 units is enough for five messages.
+func ExampleQuota() {
+	s, err := gmailtest.New(gmailtest.Config{Quota: gmailtest.Quota{PerUserPerMinute: 100, Refusal: gmailtest.RefuseTooMany}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	box := s.AddUser(gmailtest.User{Email: "ada@example.com"})
+	id, err := box.Deliver([]byte("Subject: Hello\r\n\r\nFirst light was at nine."))
+	if err != nil {
+		log.Fatal(err)
+	}
+	token, _, err := s.Grant("ada@example.com", "https://www.googleapis.com/auth/gmail.readonly")
+	if err != nil {
+		log.Fatal(err)
+	}
+	for range 6 {
+		to := s.APIURL() + "gmail/v1/users/me/messages/" + id
+		req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, to, nil)
+		if err != nil {
+			log.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
+		res, err := s.Client().Do(req)
+		if err != nil {
+			log.Fatal(err)
+		}
+		_ = res.Body.Close()
+		fmt.Println(res.Status)
+	}
+	usage := s.Usage("ada@example.com")
+	fmt.Println(usage.Units, "units,", usage.Rejected, "call rejected")
+	// Output:
+	// 200 OK
+	// 200 OK
+	// 200 OK
+	// 200 OK
+	// 200 OK
+	// 429 Too Many Requests
+	// 100 units, 1 call rejected
+}
+
+// The endpoint that Pub/Sub would post to is an application's handler. Here it hears of a message.
+func ExampleServer_DeliverPushes() {
+	s := newExample()
+	app := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var push struct{ Message struct{ Data []byte } }
+		if err := json.NewDecoder(r.Body).Decode(&push); err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(string(push.Message.Data))
+	})
+	err := s.AddSubscription(gmailtest.Subscription{
+		Name: "projects/gmailtest/subscriptions/mail", Topic: "projects/gmailtest/topics/mail",
+		Endpoint: "https://app.example/push", Handler: app,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	token, _, err := s.Grant("ada@example.com", "https://www.googleapis.com/auth/gmail.readonly")
+	if err != nil {
+		log.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, s.APIURL()+"gmail/v1/users/me/watch",
+		strings.NewReader(`{"topicName":"projects/gmailtest/topics/mail"}`))
+	if err != nil {
+		log.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	res, err := s.Client().Do(req)
+	if err != nil {
+		log.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if _, err := s.Mailbox("ada@example.com").Deliver([]byte("Subject: News\r\n\r\nThe fog has gone.")); err != nil {
+		log.Fatal(err)
+	}
+	acknowledged, err := s.DeliverPushes(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(acknowledged, "acknowledged")
+	// Output:
+	// {"emailAddress":"ada@example.com","historyId":1015}
+	// {"emailAddress":"ada@example.com","historyId":1028}
+	// 2 acknowledged
 }

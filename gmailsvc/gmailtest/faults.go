@@ -14,7 +14,7 @@ import (
 )
 
 // A Fault changes how an operation answers; see [Server.Inject]. Delay comes first and goes with
-// everything else. Of Hang, Drop, DropAfter, Handler and Status or Body the first that is set, in this
+// everything else. Of Hang, Drop, DropAfter, CutAfter, Handler and Status or Body the first that is set, in this
 // order, decides the answer; with none of them the operation answers as ever, only later.
 type Fault struct {
 	// Op names the operation, as Count does; patterns such as "token.*" are allowed. Empty: every operation.
@@ -40,6 +40,15 @@ type Fault struct {
 	// DropAfter lets the operation take effect and loses its answer.
 	DropAfter bool
 
+	// CutAfter lets the operation take effect and breaks the connection after so many bytes of its answer's
+	// body, packed as it may be; the header says how many there should be. At least the last byte of the answer
+	// is missing.
+	CutAfter int
+
+	// Reset has Drop and DropAfter break the connection by a TCP reset, where it else ends in good order. Over
+	// HTTP/2 both only reset the request's own stream.
+	Reset bool
+
 	// Handler answers instead of the operation.
 	Handler http.Handler
 
@@ -62,7 +71,9 @@ type injected struct {
 }
 
 // Inject makes requests meet f, and returns a function that removes it again. Where several faults match a
-// request, the one injected first is met. It panics where f.Op is not a valid pattern.
+// request, the one injected first is met. The operation "batch" is that of the whole request; each call in it is an
+// operation of its own, which a fault hits alone unless it breaks the connection. Inject panics where f.Op is
+// not a valid pattern.
 func (s *Server) Inject(f Fault) (remove func()) {
 	if _, err := path.Match(f.Op, ""); err != nil {
 		panic(fmt.Sprintf("gmailtest: Inject: Fault.Op %q is not a pattern that path.Match understands", f.Op))
@@ -79,6 +90,13 @@ func (fs *faults) remove(f *injected) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	fs.active = slices.DeleteFunc(slices.Clone(fs.active), func(x *injected) bool { return x == f })
+}
+
+// hold reports whether there is a fault that could hold an operation up.
+func (fs *faults) hold() bool {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	return slices.ContainsFunc(fs.active, func(f *injected) bool { return f.Delay > 0 || f.Hang })
 }
 
 // take returns the fault that r meets, or nil, and uses up one of its times.
@@ -137,10 +155,14 @@ func (f *injected) serve(w http.ResponseWriter, r *http.Request, h http.Handler,
 		}
 		panic(http.ErrAbortHandler)
 	case f.Drop:
-		panic(http.ErrAbortHandler)
+		f.breakConnection(w)
 	case f.DropAfter:
 		h.ServeHTTP(newResponseBuffer(), r)
-		panic(http.ErrAbortHandler)
+		f.breakConnection(w)
+	case f.CutAfter > 0:
+		answer := newResponseBuffer()
+		h.ServeHTTP(answer, r)
+		answer.cutInto(w, f.CutAfter)
 	case f.Handler != nil:
 		f.Handler.ServeHTTP(w, r)
 	case f.Status != 0 || f.Body != "":
@@ -167,22 +189,32 @@ func TokenError(code, description string) Fault {
 // fast: 429, RESOURCE_EXHAUSTED, reason rateLimitExceeded. Where retryAfter is set, the message names that
 // time, as Gmail's does; like Gmail it sends no Retry-After header, which the caller can add to the Fault.
 func RateLimited(op string, retryAfter time.Time) Fault {
-	message := "Resource has been exhausted (e.g. check quota)."
-	if !retryAfter.IsZero() {
-		message = "User-rate limit exceeded.  Retry after " + retryAfter.UTC().Format("2006-01-02T15:04:05.000Z07:00")
+	return APIError(op, http.StatusTooManyRequests, "rateLimitExceeded", rateMessage(retryAfter))
+}
+
+func rateMessage(retryAfter time.Time) string {
+	if retryAfter.IsZero() {
+		return "Resource has been exhausted (e.g. check quota)."
 	}
-	return APIError(op, http.StatusTooManyRequests, "rateLimitExceeded", message)
+	return "User-rate limit exceeded.  Retry after " + retryAfter.UTC().Format("2006-01-02T15:04:05.000Z07:00")
 }
 
 // QuotaExceeded returns the Fault that refuses an operation with 403 and one of the reasons "rateLimitExceeded",
 // "userRateLimitExceeded" and "dailyLimitExceeded", the older of Gmail's two ways to say that a limit was hit.
 func QuotaExceeded(op, reason string) Fault {
-	message := map[string]string{
-		"rateLimitExceeded":     "Rate Limit Exceeded",
-		"userRateLimitExceeded": "User Rate Limit Exceeded",
-		"dailyLimitExceeded":    "Daily Limit Exceeded",
-	}[reason]
-	return APIError(op, http.StatusForbidden, reason, cmp.Or(message, "Quota Exceeded"))
+	return APIError(op, http.StatusForbidden, reason, quotaMessage(reason))
+}
+
+func quotaMessage(reason string) string {
+	switch reason {
+	case "rateLimitExceeded":
+		return "Rate Limit Exceeded"
+	case "userRateLimitExceeded":
+		return "User Rate Limit Exceeded"
+	case "dailyLimitExceeded":
+		return "Daily Limit Exceeded"
+	}
+	return "Quota Exceeded"
 }
 
 // APIError returns the Fault that refuses an operation of the Gmail API in the form of Google's errors.

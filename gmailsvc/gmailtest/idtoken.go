@@ -84,6 +84,20 @@ func (s *Server) certs(w http.ResponseWriter, r *http.Request) {
 
 // signIDToken makes the ID token of OpenID Connect Core 1.0, section 2.
 func (s *Server) signIDToken(client *Client, issued *issue, now time.Time) (string, error) {
+	hash := sha256.Sum256([]byte(issued.access.Value))
+	claims := issued.user.claims(issued.access.Scopes)
+	claims["azp"] = client.ID
+	claims["aud"] = client.ID
+	claims["sub"] = issued.user.Sub
+	claims["at_hash"] = base64.RawURLEncoding.EncodeToString(hash[:len(hash)/2])
+	if issued.nonce != "" {
+		claims["nonce"] = issued.nonce
+	}
+	return s.sign(claims, now)
+}
+
+// sign makes an ID token of claims, to which it adds the issuer and the times.
+func (s *Server) sign(claims map[string]any, now time.Time) (string, error) {
 	key, _, err := s.keys.get()
 	if err != nil {
 		return "", err
@@ -95,18 +109,9 @@ func (s *Server) signIDToken(client *Client, issued *issue, now time.Time) (stri
 	if err != nil {
 		return "", fmt.Errorf("gmailtest: sign an ID token: %w", err)
 	}
-	hash := sha256.Sum256([]byte(issued.access.Value))
-	claims := issued.user.claims(issued.access.Scopes)
 	claims["iss"] = s.cfg.Issuer
-	claims["azp"] = client.ID
-	claims["aud"] = client.ID
-	claims["sub"] = issued.user.Sub
-	claims["at_hash"] = base64.RawURLEncoding.EncodeToString(hash[:len(hash)/2])
 	claims["iat"] = now.Unix()
 	claims["exp"] = now.Add(idTokenLifetime).Unix()
-	if issued.nonce != "" {
-		claims["nonce"] = issued.nonce
-	}
 	payload, err := json.Marshal(claims)
 	if err != nil {
 		return "", fmt.Errorf("gmailtest: sign an ID token: %w", err)

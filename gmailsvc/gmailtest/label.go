@@ -19,6 +19,9 @@ var fixedLabels = []string{"SENT", "DRAFT", "CHAT"}
 type label struct {
 	id, name string
 	system   bool
+
+	messageList, labelList string // where it is seen
+	color                  *colorResource
 }
 
 // CreateLabel adds a user label and returns its ID. A label of that name, in whatever case, is an error.
@@ -37,9 +40,52 @@ func (m *Mailbox) CreateLabel(name string) (id string, err error) {
 func (m *Mailbox) addLabel(name string) string {
 	m.userLabels++
 	id := fmt.Sprintf("Label_%d", m.userLabels)
-	m.labels = append(m.labels, &label{id: id, name: name})
-	m.touch()
+	m.labels = append(m.labels, &label{id: id, name: name, messageList: "show", labelList: "labelShow"})
 	return id
+}
+
+// RenameLabel gives a user label another name; its ID stays.
+func (m *Mailbox) RenameLabel(label, name string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l, err := m.userLabel(label)
+	if err != nil {
+		return err
+	}
+	if other := m.labelNamed(name); strings.TrimSpace(name) == "" || other != nil && other != l {
+		return fmt.Errorf("gmailtest: rename the label %q of %s: there is a label %q, or that is no name", label, m.user.Email, name)
+	}
+	l.name = name
+	return nil
+}
+
+// DeleteLabel takes a user label off all messages and away.
+func (m *Mailbox) DeleteLabel(label string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l, err := m.userLabel(label)
+	if err != nil {
+		return err
+	}
+	m.dropLabel(l)
+	return nil
+}
+
+func (m *Mailbox) dropLabel(l *label) {
+	m.relabelAll(m.order, func(have []string) []string { return without(have, []string{l.id}) })
+	m.labels = slices.DeleteFunc(m.labels, func(x *label) bool { return x == l })
+}
+
+// userLabel finds one by ID or name.
+func (m *Mailbox) userLabel(idOrName string) (*label, error) {
+	l := m.label(idOrName)
+	if l == nil {
+		l = m.labelNamed(idOrName)
+	}
+	if l == nil || l.system {
+		return nil, fmt.Errorf("gmailtest: %s has no label %q of their own", m.user.Email, idOrName)
+	}
+	return l, nil
 }
 
 // label returns the label with that ID, or nil.

@@ -25,12 +25,13 @@ func getLabel(c *call) (any, *apiError) {
 }
 
 func (l *label) resource() *labelResource {
-	r := &labelResource{ID: l.id, Name: l.name, Type: "user"}
+	r := &labelResource{
+		ID: l.id, Name: l.name, Type: "user",
+		MessageListVisibility: l.messageList, LabelListVisibility: l.labelList, Color: l.color,
+	}
 	if l.system {
 		r.Type = "system"
-		return r
 	}
-	r.MessageListVisibility, r.LabelListVisibility = "show", "labelShow"
 	return r
 }
 

@@ -1,17 +1,9 @@
 package gmailtest
 
 import (
-	"encoding/base64"
 	"encoding/binary"
-	"fmt"
-	"hash/crc32"
 	"slices"
 	"strconv"
-)
-
-const (
-	defaultPage = 100
-	maxPage     = 500
 )
 
 // A listing is what messages.list and threads.list are asked for.
@@ -21,6 +13,7 @@ type listing struct {
 	includeSpamTrash bool
 	size             int
 	after            *position // where the page before this one ended
+	emptyFirst       string    // the page is empty, with this token of the next one
 }
 
 // A position is a place in the order of messages. A page token holds one, so that mail which arrives
@@ -30,27 +23,21 @@ type position struct {
 	id   string
 }
 
+const positionSize = 16 // bytes
+
 func (c *call) listing() (*listing, *apiError) {
-	l := &listing{size: defaultPage, labelIDs: c.query["labelIds"]}
-	if v := c.query.Get("maxResults"); v != "" {
-		n, err := strconv.ParseUint(v, 10, 32)
-		if err != nil || n == 0 {
-			return nil, badRequest(fmt.Sprintf("Invalid value at 'max_results' (TYPE_UINT32), %q", v))
-		}
-		l.size = int(min(n, maxPage))
+	l := &listing{labelIDs: c.query["labelIds"]}
+	var bad *apiError
+	if l.size, bad = c.pageSize(); bad != nil {
+		return nil, bad
 	}
-	if v := c.query.Get("includeSpamTrash"); v != "" {
-		var err error
-		if l.includeSpamTrash, err = strconv.ParseBool(v); err != nil {
-			return nil, badRequest(fmt.Sprintf("Invalid value at 'include_spam_trash' (TYPE_BOOL), %q", v))
-		}
+	token, emptyFirst, bad := c.pageToken(positionSize)
+	if bad != nil {
+		return nil, bad
 	}
-	if v := c.query.Get("pageToken"); v != "" {
-		after, ok := parsePageToken(v)
-		if !ok {
-			return nil, badRequest("Invalid pageToken")
-		}
-		l.after = &after
+	l.after, l.emptyFirst = parsePosition(token), emptyFirst
+	if l.includeSpamTrash, bad = c.flag("includeSpamTrash", "include_spam_trash"); bad != nil {
+		return nil, bad
 	}
 	q := c.query.Get("q")
 	if q != "" && c.metadataOnly() {
@@ -85,6 +72,9 @@ func (m *Mailbox) list(l *listing) ([]*message, *apiError) {
 
 // page cuts the page that l asks for out of what was found, and makes the token of the next.
 func (l *listing) page(found []*message) (page []*message, next string) {
+	if l.emptyFirst != "" {
+		return nil, l.emptyFirst
+	}
 	if l.after != nil {
 		start := slices.IndexFunc(found, func(m *message) bool {
 			return !m.before(l.after.date, l.after.id) && m.id != l.after.id
@@ -104,15 +94,12 @@ func (l *listing) page(found []*message) (page []*message, next string) {
 func (p position) token() string {
 	b := binary.BigEndian.AppendUint64(nil, uint64(p.date))
 	id, _ := strconv.ParseUint(p.id, 16, 64) // formatID made it
-	b = binary.BigEndian.AppendUint64(b, id)
-	b = binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b))
-	return base64.RawURLEncoding.EncodeToString(b)
+	return formatToken(binary.BigEndian.AppendUint64(b, id))
 }
 
-func parsePageToken(token string) (position, bool) {
-	b, err := base64.RawURLEncoding.DecodeString(token)
-	if err != nil || len(b) != 20 || crc32.ChecksumIEEE(b[:16]) != binary.BigEndian.Uint32(b[16:]) {
-		return position{}, false
+func parsePosition(token []byte) *position {
+	if token == nil {
+		return nil
 	}
-	return position{int64(binary.BigEndian.Uint64(b)), formatID(binary.BigEndian.Uint64(b[8:]))}, true
+	return &position{int64(binary.BigEndian.Uint64(token)), formatID(binary.BigEndian.Uint64(token[8:]))}
 }

@@ -14,16 +14,28 @@ type Mailbox struct {
 	user     User
 	now      func() time.Time
 	charsets charsets
+	publish  func(topic string, data []byte)
 
 	mu         sync.RWMutex // guards all below
 	byID       map[string]*message
+	used       map[string]bool       // the IDs of messages that are or were there
 	order      []*message            // newest first
 	threads    map[string][]*message // oldest first
 	threadOf   map[string]string     // Message-ID -> thread, also of messages that are referred to only
+	subjects   map[string]string     // of threads, as baseSubject returns them
+	drafts     map[string]*message   // by the draft's ID
+	drafted    int                   // how many drafts there ever were
 	labels     []*label
 	userLabels int // how many user labels there ever were
-	historyID  uint64
+	history    []record
+	historyID  uint64 // of the last change
+	expired    uint64 // the history reaches back to this ID
+	heldAt     uint64 // HoldHistory: the last ID that can be seen; 0: all can
+	watch      *watch // nil, or the last one; it may have expired
 }
+
+// firstHistoryID is that of an empty mailbox.
+const firstHistoryID = 1000
 
 func newMailbox(u User, now func() time.Time, c charsets) *Mailbox {
 	m := &Mailbox{
@@ -31,9 +43,13 @@ func newMailbox(u User, now func() time.Time, c charsets) *Mailbox {
 		now:       now,
 		charsets:  c,
 		byID:      make(map[string]*message),
+		used:      make(map[string]bool),
 		threads:   make(map[string][]*message),
 		threadOf:  make(map[string]string),
-		historyID: 1000,
+		subjects:  make(map[string]string),
+		drafts:    make(map[string]*message),
+		historyID: firstHistoryID,
+		expired:   firstHistoryID,
 	}
 	for _, name := range systemLabels {
 		m.labels = append(m.labels, &label{id: name, name: name, system: true})
@@ -74,9 +90,9 @@ func InThread(threadID string) DeliverOption {
 func (m *Mailbox) User() User { return m.user }
 
 // Deliver puts an RFC 822 message into the mailbox and returns its ID. Bare line feeds become CRLF. The
-// message joins the thread of what its References and In-Reply-To name, else it starts one, which has its
-// ID. Broken MIME is kept and shown as far as it can be read. The same message with the same date has the
-// same ID in every run, unless it is there already.
+// message joins the thread of what its References and In-Reply-To name if it has the same subject but for
+// "Re:" and the like, else it starts one, which has its ID. Broken MIME is kept and shown as far as it can
+// be read. The same message with the same date has the same ID in every run, unless it was there already.
 func (m *Mailbox) Deliver(raw []byte, opts ...DeliverOption) (messageID string, err error) {
 	if len(raw) == 0 {
 		return "", fmt.Errorf("gmailtest: deliver to %s: the message is empty", m.user.Email)
@@ -95,43 +111,29 @@ func (m *Mailbox) Deliver(raw []byte, opts ...DeliverOption) (messageID string, 
 	if msg.labels, err = m.labelIDs(d.labels); err != nil {
 		return "", err
 	}
-	id := msg.naturalID()
-	for m.byID[formatID(id)] != nil {
-		id++
+	if d.threadID == "" {
+		d.threadID = m.threadFor(msg)
 	}
-	msg.id = formatID(id)
-	m.file(msg, d.threadID)
-	msg.historyID = m.touch()
+	m.record(m.add(msg, d.threadID))
 	return msg.id, nil
 }
 
-// file puts a message into its thread and into the listing.
-func (m *Mailbox) file(msg *message, threadID string) {
-	own, refers := msg.messageIDs()
-	known := refers
-	if own != "" {
-		known = append([]string{own}, refers...)
+// add files a new message in a thread and in the listing; "" is a new thread. The caller records the change.
+func (m *Mailbox) add(msg *message, threadID string) change {
+	id := msg.naturalID()
+	for m.used[formatID(id)] {
+		id++
 	}
-	for _, id := range known {
-		if threadID == "" {
-			threadID = m.threadOf[id]
-		}
-	}
-	if threadID == "" {
-		threadID = msg.id
-	}
-	for _, id := range known {
-		if m.threadOf[id] == "" {
-			m.threadOf[id] = threadID
-		}
-	}
-	msg.threadID = threadID
+	msg.id = formatID(id)
+	m.used[msg.id] = true
 	m.byID[msg.id] = msg
+	if msg.draft != "" {
+		m.drafts[msg.draft] = msg
+	}
+	m.join(msg, threadID)
 	at, _ := slices.BinarySearchFunc(m.order, msg, newestFirst)
 	m.order = slices.Insert(m.order, at, msg)
-	thread := m.threads[threadID]
-	at, _ = slices.BinarySearchFunc(thread, msg, func(a, b *message) int { return newestFirst(b, a) })
-	m.threads[threadID] = slices.Insert(thread, at, msg)
+	return change{message: msg.reference(), kind: messageAdded}
 }
 
 func newestFirst(a, b *message) int {
@@ -144,12 +146,6 @@ func newestFirst(a, b *message) int {
 	return 1
 }
 
-// touch counts a change. Gmail's history IDs grow with gaps, so these do too.
-func (m *Mailbox) touch() uint64 {
-	m.historyID += 1 + m.historyID%17
-	return m.historyID
-}
-
 // MessageIDs returns the IDs of all messages, spam and trash included, newest first.
 func (m *Mailbox) MessageIDs() []string {
 	m.mu.RLock()
@@ -159,6 +155,17 @@ func (m *Mailbox) MessageIDs() []string {
 		ids[i] = msg.id
 	}
 	return ids
+}
+
+// Raw returns a message as it was delivered, sent or saved.
+func (m *Mailbox) Raw(messageID string) ([]byte, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	msg, err := m.find(messageID)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Clone(msg.raw), nil
 }
 
 // ThreadID returns the thread that a message belongs to.
@@ -185,22 +192,22 @@ func (m *Mailbox) Labels(messageID string) ([]string, error) {
 
 // AddLabels puts labels on a message.
 func (m *Mailbox) AddLabels(messageID string, labels ...string) error {
-	return m.relabel(messageID, labels, func(have, ids []string) []string { return union(have, ids) })
+	return m.editLabels(messageID, labels, func(have, ids []string) []string { return union(have, ids) })
 }
 
 // RemoveLabels takes labels off a message.
 func (m *Mailbox) RemoveLabels(messageID string, labels ...string) error {
-	return m.relabel(messageID, labels, without)
+	return m.editLabels(messageID, labels, without)
 }
 
 // SetLabels replaces a message's labels.
 func (m *Mailbox) SetLabels(messageID string, labels ...string) error {
-	return m.relabel(messageID, labels, func(_, ids []string) []string { return ids })
+	return m.editLabels(messageID, labels, func(_, ids []string) []string { return ids })
 }
 
 // Trash moves a message to the trash.
 func (m *Mailbox) Trash(messageID string) error {
-	return m.relabel(messageID, nil, func(have, _ []string) []string { return trashed(have) })
+	return m.editLabels(messageID, nil, func(have, _ []string) []string { return trashed(have) })
 }
 
 // Untrash takes a message out of the trash. It comes back archived.
@@ -214,17 +221,23 @@ func (m *Mailbox) Delete(messageID string) error {
 	if err != nil {
 		return err
 	}
+	m.removeAll([]*message{msg})
+	return nil
+}
+
+// remove takes a message out of its thread and out of the listing. The caller records the change.
+func (m *Mailbox) remove(msg *message) change {
 	is := func(x *message) bool { return x == msg }
 	delete(m.byID, msg.id)
+	delete(m.drafts, msg.draft)
 	m.order = slices.DeleteFunc(m.order, is)
 	if m.threads[msg.threadID] = slices.DeleteFunc(m.threads[msg.threadID], is); len(m.threads[msg.threadID]) == 0 {
 		delete(m.threads, msg.threadID)
 	}
-	m.touch()
-	return nil
+	return change{message: msg.reference(), kind: messageDeleted}
 }
 
-func (m *Mailbox) relabel(messageID string, labels []string, change func(have, ids []string) []string) error {
+func (m *Mailbox) editLabels(messageID string, labels []string, edit func(have, ids []string) []string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	msg, err := m.find(messageID)
@@ -235,16 +248,8 @@ func (m *Mailbox) relabel(messageID string, labels []string, change func(have, i
 	if err != nil {
 		return err
 	}
-	m.setLabels(msg, change(msg.labels, ids))
+	m.relabelAll([]*message{msg}, func(have []string) []string { return edit(have, ids) })
 	return nil
-}
-
-// setLabels counts a change only where there is one.
-func (m *Mailbox) setLabels(msg *message, labels []string) {
-	if !slices.Equal(msg.labels, labels) {
-		msg.labels = labels
-		msg.historyID = m.touch()
-	}
 }
 
 func (m *Mailbox) find(messageID string) (*message, error) {
@@ -257,6 +262,8 @@ func (m *Mailbox) find(messageID string) (*message, error) {
 func trashed(labels []string) []string {
 	return union(without(labels, []string{"INBOX", "SPAM"}), []string{"TRASH"})
 }
+
+func untrashed(labels []string) []string { return without(labels, []string{"TRASH"}) }
 
 // without returns have but for what is in drop.
 func without(have, drop []string) []string {

@@ -90,7 +90,7 @@ func TestDeliverFilesAsTold(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	s := newServer(t, gmailtest.Config{Now: func() time.Time { return now }})
 	box := s.AddUser(gmailtest.User{Email: ada})
-	acc := account{s, box, tokens(t, s, readonlyScope).str("access_token")}
+	acc := account{s, box, accessToken(t, s, readonlyScope)}
 	first := acc.deliver(t, raw("", "Subject: x"))
 	for name, tc := range map[string]struct {
 		raw    string
@@ -229,7 +229,7 @@ func TestManyMayDeliverAndReadAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 64 {
 		wg.Go(func() {
-			id, err := acc.box.Deliver([]byte(raw("Hello", fmt.Sprintf("Subject: %d", i), "Message-ID: <1@x.example>")))
+			id, err := acc.box.Deliver([]byte(raw(fmt.Sprintf("Hello %d", i), "Subject: S", "Message-ID: <1@x.example>")))
 			if err != nil {
 				t.Error(err)
 				return

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/mail"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -21,6 +22,8 @@ type message struct {
 	snippet      string
 	attached     bool          // has a file
 	words        func() string // all that a bare word of a query is looked up in, normalized
+
+	draft string // the ID of the draft that it is the message of; "": it is none
 
 	labels    []string
 	historyID uint64
@@ -73,6 +76,12 @@ func (m *message) naturalID() uint64 {
 }
 
 func formatID(id uint64) string { return fmt.Sprintf("%016x", id) }
+
+// parseID reads the ID of a message or a thread, a hexadecimal number of 64 bits, and writes it as formatID does.
+func parseID(digits string) (string, bool) {
+	id, err := strconv.ParseUint(digits, 16, 64)
+	return formatID(id), err == nil && len(digits) <= 16
+}
 
 // before reports whether m stands before the other in a listing: newest first.
 func (m *message) before(date int64, id string) bool {

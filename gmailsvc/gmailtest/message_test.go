@@ -29,7 +29,7 @@ const mixed = "From: =?UTF-8?Q?J=C3=BCrgen?= <juergen@example.org>\r\n" +
 	"--out er\r\nContent-Type: message/rfc822\r\n\r\nSubject: Inner\r\n\r\nInner text\r\n" +
 	"--out er--\r\nAn epilogue.\r\n"
 
-func decodeData(t *testing.T, v any) string {
+func decodeData(t testing.TB, v any) string {
 	t.Helper()
 	s, _ := v.(string)
 	b, err := base64.URLEncoding.DecodeString(s)

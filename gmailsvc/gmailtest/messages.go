@@ -1,7 +1,5 @@
 package gmailtest
 
-import "slices"
-
 func listMessages(c *call) (any, *apiError) {
 	l, bad := c.listing()
 	if bad != nil {
@@ -40,28 +38,19 @@ func getMessage(c *call) (any, *apiError) {
 }
 
 func modifyMessage(c *call) (any, *apiError) {
-	var change struct {
-		Add    []string `json:"addLabelIds"`
-		Remove []string `json:"removeLabelIds"`
-	}
-	if bad := c.decode(&change); bad != nil {
+	var edit labelEdit
+	if bad := c.decode(&edit); bad != nil {
 		return nil, bad
 	}
-	return c.relabel(slices.Concat(change.Add, change.Remove), func(have []string) []string {
-		return union(without(have, change.Remove), change.Add)
-	})
+	return c.relabel(edit, edit.apply)
 }
 
-func trashMessage(c *call) (any, *apiError) {
-	return c.relabel(nil, trashed)
-}
+func trashMessage(c *call) (any, *apiError) { return c.relabel(labelEdit{none: true}, trashed) }
 
-func untrashMessage(c *call) (any, *apiError) {
-	return c.relabel(nil, func(have []string) []string { return without(have, []string{"TRASH"}) })
-}
+func untrashMessage(c *call) (any, *apiError) { return c.relabel(labelEdit{none: true}, untrashed) }
 
-// relabel changes the labels of the message in the path, if the named ones may be changed.
-func (c *call) relabel(named []string, change func([]string) []string) (any, *apiError) {
+// relabel changes the labels of the message in the path, if those that edit names may be changed.
+func (c *call) relabel(edit labelEdit, apply func([]string) []string) (any, *apiError) {
 	id, bad := c.id("id")
 	if bad != nil {
 		return nil, bad
@@ -72,13 +61,26 @@ func (c *call) relabel(named []string, change func([]string) []string) (any, *ap
 	if m == nil {
 		return nil, notFound()
 	}
-	for _, l := range named {
-		if c.box.label(l) == nil || slices.Contains(fixedLabels, l) {
-			return nil, badRequest("Invalid label: " + l)
-		}
+	if bad := edit.check(c.box); bad != nil {
+		return nil, bad
 	}
-	c.box.setLabels(m, change(m.labels))
-	return &messageResource{ID: m.id, ThreadID: m.threadID, LabelIDs: m.labels}, nil
+	c.box.relabelAll([]*message{m}, apply)
+	return m.reference(), nil
+}
+
+func deleteMessage(c *call) (any, *apiError) {
+	id, bad := c.id("id")
+	if bad != nil {
+		return nil, bad
+	}
+	c.box.mu.Lock()
+	defer c.box.mu.Unlock()
+	m := c.box.byID[id]
+	if m == nil {
+		return nil, notFound()
+	}
+	c.box.removeAll([]*message{m})
+	return nil, nil
 }
 
 func getAttachment(c *call) (any, *apiError) {
@@ -94,7 +96,7 @@ func getAttachment(c *call) (any, *apiError) {
 	}
 	var found *part
 	m.root.walk(func(p *part) bool {
-		if p.isAttachment() && attachmentID(p) == c.request.PathValue("id") {
+		if p.isApart(c.server.cfg.InlineBodyLimit) && attachmentID(p) == c.request.PathValue("id") {
 			found = p
 		}
 		return found == nil

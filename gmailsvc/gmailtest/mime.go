@@ -57,9 +57,13 @@ type part struct {
 // isText reports whether p is text to be read, not a file.
 func (p *part) isText() bool { return strings.HasPrefix(p.mimeType, "text/") && p.filename == "" }
 
-// isAttachment reports whether the body is fetched on its own: a file, or anything but text.
-func (p *part) isAttachment() bool {
-	return !strings.HasPrefix(p.mimeType, "multipart/") && !p.isText() && len(p.body) > 0
+// isApart reports whether the body is fetched on its own: a file, anything but text, or text of more than
+// inline bytes.
+func (p *part) isApart(inline int) bool {
+	if strings.HasPrefix(p.mimeType, "multipart/") || len(p.body) == 0 {
+		return false
+	}
+	return !p.isText() || len(p.body) > inline
 }
 
 // walk calls f for p and all below it, and stops where f returns false.

@@ -16,7 +16,7 @@ func TestQueriesFindWhatGmailFinds(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	s := newServer(t, gmailtest.Config{Now: func() time.Time { return now }})
 	box := s.AddUser(gmailtest.User{Email: ada})
-	acc := account{s, box, tokens(t, s, readonlyScope).str("access_token")}
+	acc := account{s, box, accessToken(t, s, readonlyScope)}
 	names := make(map[string]string)
 	deliver := func(name, date, body string, labels []string, lines ...string) {
 		lines = append(lines, "Date: "+date)

@@ -40,6 +40,26 @@ type bodyResource struct {
 	Data         string `json:"data,omitempty"`
 }
 
+type historyResource struct {
+	ID              uint64             `json:"id,string"`
+	Messages        []*messageResource `json:"messages,omitempty"`
+	MessagesAdded   []messageChange    `json:"messagesAdded,omitempty"`
+	MessagesDeleted []messageChange    `json:"messagesDeleted,omitempty"`
+	LabelsAdded     []messageChange    `json:"labelsAdded,omitempty"`
+	LabelsRemoved   []messageChange    `json:"labelsRemoved,omitempty"`
+}
+
+type messageChange struct {
+	Message  *messageResource `json:"message"`
+	LabelIDs []string         `json:"labelIds,omitempty"`
+}
+
+type historyList struct {
+	History       []*historyResource `json:"history,omitempty"`
+	NextPageToken string             `json:"nextPageToken,omitempty"`
+	HistoryID     uint64             `json:"historyId,string"`
+}
+
 type threadResource struct {
 	ID        string             `json:"id"`
 	Snippet   string             `json:"snippet,omitempty"`
@@ -59,12 +79,32 @@ type threadList struct {
 	ResultSizeEstimate int               `json:"resultSizeEstimate"`
 }
 
+type draftResource struct {
+	ID      string           `json:"id"`
+	Message *messageResource `json:"message,omitempty"`
+}
+
+// message returns the draft's, or an empty one.
+func (d *draftResource) message() *messageResource {
+	if d.Message == nil {
+		return new(messageResource)
+	}
+	return d.Message
+}
+
+type draftList struct {
+	Drafts             []*draftResource `json:"drafts,omitempty"`
+	NextPageToken      string           `json:"nextPageToken,omitempty"`
+	ResultSizeEstimate int              `json:"resultSizeEstimate"`
+}
+
 type labelResource struct {
-	ID                    string `json:"id"`
-	Name                  string `json:"name"`
-	MessageListVisibility string `json:"messageListVisibility,omitempty"`
-	LabelListVisibility   string `json:"labelListVisibility,omitempty"`
-	Type                  string `json:"type"`
+	ID                    string         `json:"id"`
+	Name                  string         `json:"name"`
+	MessageListVisibility string         `json:"messageListVisibility,omitempty"`
+	LabelListVisibility   string         `json:"labelListVisibility,omitempty"`
+	Type                  string         `json:"type"`
+	Color                 *colorResource `json:"color,omitempty"`
 	*labelCounts
 }
 
@@ -79,6 +119,11 @@ type labelList struct {
 	Labels []*labelResource `json:"labels"`
 }
 
+type watchResource struct {
+	HistoryID  uint64 `json:"historyId,string"`
+	Expiration int64  `json:"expiration,string"` // Unix milliseconds
+}
+
 type profileResource struct {
 	EmailAddress  string `json:"emailAddress"`
 	MessagesTotal int    `json:"messagesTotal"`
@@ -90,6 +135,7 @@ type profileResource struct {
 type messageView struct {
 	format  string   // minimal, metadata, full or raw
 	headers []string // with metadata: only these; empty: all
+	inline  int      // Config.InlineBodyLimit
 }
 
 // render builds the resource. The caller holds the mailbox's lock, for the labels' sake.
@@ -114,6 +160,11 @@ func (v messageView) render(m *message) *messageResource {
 	return res
 }
 
+// reference returns the resource as the answers about changes have it. The caller holds the mailbox's lock.
+func (m *message) reference() *messageResource {
+	return &messageResource{ID: m.id, ThreadID: m.threadID, LabelIDs: m.labels}
+}
+
 func (v messageView) renderHeaders(fields headers) []headerResource {
 	var res []headerResource
 	for _, h := range fields {
@@ -133,7 +184,7 @@ func (v messageView) renderPart(p *part) *partResource {
 		Headers:  v.renderHeaders(p.headers),
 		Body:     &bodyResource{Size: len(p.body)},
 	}
-	if p.isAttachment() {
+	if p.isApart(v.inline) {
 		res.Body.AttachmentID = attachmentID(p)
 	} else {
 		res.Body.Data = encodeData(p.body)
@@ -144,7 +195,8 @@ func (v messageView) renderPart(p *part) *partResource {
 	return res
 }
 
-// attachmentID names a part within its message. It has the look of Gmail's, which are opaque.
+// attachmentID names a part within its message. It has the look of Gmail's, which are opaque and which Gmail
+// makes anew at each call; this one stays the same.
 func attachmentID(p *part) string {
 	return "ANGjdJ_" + base64.RawURLEncoding.EncodeToString([]byte("part:"+p.id))
 }

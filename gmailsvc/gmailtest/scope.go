@@ -20,6 +20,8 @@ const (
 	scopeMetadata = "https://www.googleapis.com/auth/gmail.metadata"
 	scopeLabels   = "https://www.googleapis.com/auth/gmail.labels"
 	scopeCompose  = "https://www.googleapis.com/auth/gmail.compose"
+	scopeInsert   = "https://www.googleapis.com/auth/gmail.insert"
+	scopeSend     = "https://www.googleapis.com/auth/gmail.send"
 )
 
 // parseScopes splits a scope parameter and gives each scope the name under which Google answers it.
@@ -70,6 +72,10 @@ func describeScope(scope string) string {
 		return "See and edit your email labels"
 	case scopeCompose:
 		return "Manage drafts and send emails"
+	case scopeInsert:
+		return "Add emails into your Gmail mailbox"
+	case scopeSend:
+		return "Send email on your behalf"
 	}
 	name := strings.TrimSuffix(scope, "/")
 	return "Use " + name[strings.LastIndexByte(name, '/')+1:]

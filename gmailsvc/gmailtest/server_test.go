@@ -13,7 +13,7 @@ import (
 	"github.com/mailgrant/mailgrant/gmailsvc/gmailtest"
 )
 
-func start(t *testing.T, cfg gmailtest.Config) *gmailtest.Server {
+func start(t testing.TB, cfg gmailtest.Config) *gmailtest.Server {
 	t.Helper()
 	s, err := gmailtest.Start(cfg)
 	if err != nil {
@@ -103,6 +103,8 @@ func TestConfigMistakesAreNamed(t *testing.T) {
 		`Clients[0] has the redirect URI "/cb"`: {Clients: []gmailtest.Client{{ID: "a", RedirectURIs: []string{"/cb"}}}},
 		"TokenLifetime is 1ns":                  {TokenLifetime: 1},
 		"RefreshTokenLifetime is -1s":           {RefreshTokenLifetime: -time.Second},
+		"InlineBodyLimit is -1":                 {InlineBodyLimit: -1},
+		"NoHTTP2 without TLS":                   {NoHTTP2: true},
 		"read the state file":                   {StateFile: t.TempDir()},
 	} {
 		if _, err := gmailtest.New(cfg); err == nil || !strings.Contains(err.Error(), want) {

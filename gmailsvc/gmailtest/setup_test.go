@@ -40,6 +40,16 @@ func newServer(t testing.TB, cfg gmailtest.Config) *gmailtest.Server {
 	return s
 }
 
+// reached are servers, each reached in another way.
+func reached(t testing.TB, cfg gmailtest.Config) map[string]*gmailtest.Server {
+	t.Helper()
+	secure, old := cfg, cfg
+	secure.TLS, old.TLS, old.NoHTTP2 = true, true, true
+	return map[string]*gmailtest.Server{
+		"in process": newServer(t, cfg), "HTTP/1.1": start(t, cfg), "HTTP/1.1 over TLS": start(t, old), "HTTP/2 over TLS": start(t, secure),
+	}
+}
+
 // params overrides the parameters of a request; an empty value leaves one out.
 type params map[string]string
 
@@ -186,6 +196,12 @@ func tokens(t testing.TB, s *gmailtest.Server, scope string) answer {
 	return a
 }
 
+// accessToken consents to scope and returns the access token.
+func accessToken(t testing.TB, s *gmailtest.Server, scope string) string {
+	t.Helper()
+	return tokens(t, s, scope).str("access_token")
+}
+
 // account is a user with a mailbox and a token for it.
 type account struct {
 	*gmailtest.Server
@@ -197,7 +213,7 @@ func newAccount(t testing.TB, scope string) account {
 	t.Helper()
 	s := newServer(t, gmailtest.Config{})
 	box := s.AddUser(gmailtest.User{Email: ada, Name: "Ada Lindqvist"})
-	return account{s, box, tokens(t, s, scope).str("access_token")}
+	return account{s, box, accessToken(t, s, scope)}
 }
 
 func (a account) request(t testing.TB, method, path, body string) *http.Request {
@@ -218,6 +234,38 @@ func (a account) get(t testing.TB, path string) answer {
 func (a account) post(t testing.TB, path, body string) answer {
 	t.Helper()
 	return do(t, a.Server, a.request(t, http.MethodPost, path, body))
+}
+
+// send does any method, and takes an empty answer for what it is.
+func (a account) send(t testing.TB, method, path, body string) answer {
+	t.Helper()
+	return a.perform(t, a.request(t, method, path, body))
+}
+
+func (a account) perform(t testing.TB, req *http.Request) answer {
+	t.Helper()
+	res, err := a.Transport().RoundTrip(req)
+	must(t, err)
+	defer res.Body.Close()
+	raw, err := io.ReadAll(res.Body)
+	must(t, err)
+	got := answer{status: res.StatusCode, header: res.Header, raw: string(raw)}
+	if len(raw) > 0 {
+		must(t, json.Unmarshal(raw, &got.body))
+	}
+	return got
+}
+
+// rawJSON is the request body that carries a message, with what else is in it.
+func rawJSON(message, more string) string {
+	return `{"raw":"` + base64.URLEncoding.EncodeToString([]byte(message)) + `"` + more + `}`
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // deliver puts a message of some header lines and a body into the mailbox.

@@ -1,5 +1,7 @@
 package gmailtest
 
+import "slices"
+
 // listThreads lists the threads of the messages that match, each where its newest such message stands.
 func listThreads(c *call) (any, *apiError) {
 	l, bad := c.listing()
@@ -59,4 +61,56 @@ func (m *Mailbox) thread(id string) *threadResource {
 		t.HistoryID = max(t.HistoryID, msg.historyID)
 	}
 	return t
+}
+
+func modifyThread(c *call) (any, *apiError) {
+	var edit labelEdit
+	if bad := c.decode(&edit); bad != nil {
+		return nil, bad
+	}
+	return c.relabelThread(edit, edit.apply)
+}
+
+func trashThread(c *call) (any, *apiError) { return c.relabelThread(labelEdit{none: true}, trashed) }
+
+func untrashThread(c *call) (any, *apiError) {
+	return c.relabelThread(labelEdit{none: true}, untrashed)
+}
+
+// relabelThread changes the labels of each message of the thread in the path.
+func (c *call) relabelThread(edit labelEdit, apply func([]string) []string) (any, *apiError) {
+	id, bad := c.id("id")
+	if bad != nil {
+		return nil, bad
+	}
+	c.box.mu.Lock()
+	defer c.box.mu.Unlock()
+	messages := c.box.threads[id]
+	if messages == nil {
+		return nil, notFound()
+	}
+	if bad := edit.check(c.box); bad != nil {
+		return nil, bad
+	}
+	c.box.relabelAll(messages, apply)
+	t := c.box.thread(id)
+	for _, m := range messages {
+		t.Messages = append(t.Messages, m.reference())
+	}
+	return t, nil
+}
+
+func deleteThread(c *call) (any, *apiError) {
+	id, bad := c.id("id")
+	if bad != nil {
+		return nil, bad
+	}
+	c.box.mu.Lock()
+	defer c.box.mu.Unlock()
+	messages := c.box.threads[id]
+	if messages == nil {
+		return nil, notFound()
+	}
+	c.box.removeAll(slices.Clone(messages))
+	return nil, nil
 }

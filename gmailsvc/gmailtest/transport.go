@@ -1,13 +1,11 @@
 package gmailtest
 
 import (
-	"bytes"
-	"compress/gzip"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 )
 
 // Transport returns a RoundTripper that serves requests in process, in the goroutine of the caller,
@@ -16,7 +14,7 @@ import (
 // when that ends first, and follows no redirect.
 func (s *Server) Transport() http.RoundTripper { return roundTripper{s} }
 
-type roundTripper struct{ server *Server }
+type roundTripper struct{ handler http.Handler }
 
 func (t roundTripper) RoundTrip(req *http.Request) (_ *http.Response, err error) {
 	if req.Body != nil {
@@ -59,76 +57,15 @@ func (t roundTripper) RoundTrip(req *http.Request) (_ *http.Response, err error)
 		p := recover()
 		if aborted, ok := p.(error); ok && errors.Is(aborted, http.ErrAbortHandler) {
 			if err = ctx.Err(); err == nil {
-				err = fmt.Errorf("gmailtest: the server broke the connection: %w", io.EOF)
+				err = fmt.Errorf("gmailtest: the server broke the connection: %w", cmp.Or(w.broken, io.EOF))
 			}
 		} else if p != nil {
 			panic(p)
 		}
 	}()
-	t.server.ServeHTTP(w, in)
+	t.handler.ServeHTTP(w, in)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	return w.response(req, gunzip)
-}
-
-// A responseBuffer keeps what a handler answers.
-type responseBuffer struct {
-	header http.Header // the handler's
-	sent   http.Header // as it was when the status was written
-	code   int
-	body   bytes.Buffer
-}
-
-func newResponseBuffer() *responseBuffer { return &responseBuffer{header: make(http.Header)} }
-
-func (b *responseBuffer) Header() http.Header { return b.header }
-
-func (b *responseBuffer) WriteHeader(code int) {
-	if b.code == 0 {
-		b.code = code
-		b.sent = b.header.Clone()
-	}
-}
-
-func (b *responseBuffer) Write(p []byte) (int, error) {
-	b.WriteHeader(http.StatusOK)
-	return b.body.Write(p)
-}
-
-func (b *responseBuffer) response(req *http.Request, gunzip bool) (*http.Response, error) {
-	b.WriteHeader(http.StatusOK)
-	body := b.body.Bytes()
-	if len(body) > 0 && b.sent.Get("Content-Type") == "" {
-		b.sent.Set("Content-Type", http.DetectContentType(body))
-	}
-	if req.Method != http.MethodHead && b.sent.Get("Content-Length") == "" {
-		b.sent.Set("Content-Length", strconv.Itoa(len(body)))
-	}
-	res := &http.Response{
-		Status:        fmt.Sprintf("%d %s", b.code, http.StatusText(b.code)),
-		StatusCode:    b.code,
-		Proto:         "HTTP/1.1",
-		ProtoMajor:    1,
-		ProtoMinor:    1,
-		Header:        b.sent,
-		ContentLength: int64(len(body)),
-		Body:          http.NoBody,
-		Request:       req,
-	}
-	if req.Method == http.MethodHead || len(body) == 0 {
-		return res, nil
-	}
-	if gunzip && b.sent.Get("Content-Encoding") == "gzip" {
-		plain, err := gzip.NewReader(bytes.NewReader(body))
-		if err != nil {
-			return nil, fmt.Errorf("gmailtest: transport: decode gzip: %w", err)
-		}
-		res.Header.Del("Content-Encoding")
-		res.Header.Del("Content-Length")
-		res.ContentLength, res.Uncompressed, res.Body = -1, true, plain
-		return res, nil
-	}
-	res.Body = io.NopCloser(bytes.NewReader(body))
-	return res, nil
 }

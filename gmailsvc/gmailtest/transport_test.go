@@ -77,13 +77,9 @@ func TestTransportKeepsTheContractOfARoundTripper(t *testing.T) {
 
 func TestAnswersComeInGzipWhereGoogleSendsIt(t *testing.T) {
 	t.Parallel()
-	for name, open := range map[string]func() *gmailtest.Server{
-		"in process":    func() *gmailtest.Server { return newServer(t, gmailtest.Config{}) },
-		"over a socket": func() *gmailtest.Server { return start(t, gmailtest.Config{}) },
-	} {
-		s := open()
+	for name, s := range reached(t, gmailtest.Config{}) {
 		s.AddUser(gmailtest.User{Email: ada})
-		acc := account{Server: s, token: tokens(t, s, readonlyScope).str("access_token")}
+		acc := account{Server: s, token: accessToken(t, s, readonlyScope)}
 		for _, tc := range []struct {
 			name, agent, accept string
 			packed, uncompress  bool

@@ -34,19 +34,27 @@ func (s *Server) AddUser(u User) *Mailbox {
 		u.Name = local
 	}
 	if u.Sub == "" {
-		sum := sha256.Sum256([]byte(strings.ToLower(u.Email)))
-		u.Sub = fmt.Sprintf("1%020d", binary.BigEndian.Uint64(sum[:8]))
+		u.Sub = subOf(u.Email)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, m := range s.users {
-		if strings.EqualFold(m.user.Email, u.Email) || m.user.Sub == u.Sub {
-			return m
-		}
+	if m := s.findUser(u.Email); m != nil {
+		return m
+	}
+	if m := s.findUser(u.Sub); m != nil {
+		return m
 	}
 	m := newMailbox(u, s.cfg.Now, s.cfg.CharsetReader)
+	m.publish = s.pubsub.publish
 	s.users = append(s.users, m)
+	s.accounts[u.Sub], s.accounts[strings.ToLower(u.Email)] = m, m
 	return m
+}
+
+// subOf returns 21 digits that depend on an e-mail address alone.
+func subOf(email string) string {
+	sum := sha256.Sum256([]byte(strings.ToLower(email)))
+	return fmt.Sprintf("1%020d", binary.BigEndian.Uint64(sum[:8]))
 }
 
 // Mailbox returns the mailbox of the user with that e-mail address, or nil.
@@ -58,12 +66,10 @@ func (s *Server) Mailbox(email string) *Mailbox {
 
 // findUser returns the mailbox that an e-mail address or a sub names, or nil. The caller holds s.mu.
 func (s *Server) findUser(hint string) *Mailbox {
-	for _, m := range s.users {
-		if hint == m.user.Sub || strings.EqualFold(hint, m.user.Email) {
-			return m
-		}
+	if m := s.accounts[hint]; m != nil {
+		return m
 	}
-	return nil
+	return s.accounts[strings.ToLower(hint)]
 }
 
 // mustUser is findUser for callers that are programs: no such user is a mistake in them.

@@ -20,16 +20,21 @@ import (
 	"github.com/mailgrant/mailgrant/internal/integration/discovery"
 )
 
-const user = "ada@example.com"
+const (
+	user  = "ada@example.com"
+	topic = "projects/gmailtest/topics/mail"
+)
 
 // google is a fake Google with one user's mail.
 type google struct {
 	*gmailtest.Server
 	box *gmailtest.Mailbox
 
+	began            uint64 // the history ID of the empty mailbox
 	question, answer string // a thread of two messages
 	report           string // HTML beside plain text, and an attachment
 	spam, trashed    string
+	labels           int // how many freshLabel made
 }
 
 func newGoogle(t *testing.T) *google {
@@ -44,6 +49,10 @@ func newGoogle(t *testing.T) *google {
 		}
 	})
 	g := &google{Server: server, box: server.AddUser(gmailtest.User{Email: user, Name: "Ada"})}
+	g.began = g.box.HistoryID()
+	if err := g.AddSubscription(gmailtest.Subscription{Name: "projects/gmailtest/subscriptions/mail", Topic: topic}); err != nil {
+		t.Fatal(err)
+	}
 	deliver := func(raw string, opts ...gmailtest.DeliverOption) string {
 		t.Helper()
 		id, err := g.box.Deliver([]byte(strings.ReplaceAll(raw, "\n", "\r\n")), opts...)
@@ -168,8 +177,8 @@ func (s *session) RoundTrip(req *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// has says what is wrong with the last answer's properties: all of present must be there, none of absent. A path such
-// as "messages[].id" is present where the list is not empty and every item has it.
+// has says what is wrong with the last answer's properties: all of present must be there, none of absent. A
+// path such as "messages[].id" is present where the list is not empty and every item has it.
 func (s *session) has(present, absent []string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/oauth2"
 	"google.golang.org/api/gmail/v1"
 )
 
@@ -34,6 +35,32 @@ func threadIDs(l *gmail.ListThreadsResponse) string {
 	return ids(l.Threads, func(t *gmail.Thread) string { return t.Id })
 }
 
+// An answer is a call and what must and must not be in what is answered, as session.has has it.
+type answer struct {
+	call            func(*session) error
+	present, absent []string
+}
+
+// checkAnswers makes each of the calls in a session of its own, which checks the answers against the document.
+func (g *google) checkAnswers(t *testing.T, tokens oauth2.TokenSource, answers map[string]answer) {
+	t.Helper()
+	for name, tc := range answers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := g.session(t, tokens)
+			if err := tc.call(s); err != nil {
+				t.Error(err)
+			}
+			if err := s.checker.Err(); err != nil {
+				t.Error(err)
+			}
+			if err := s.has(tc.present, tc.absent); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // TestAnswersFitTheDocument calls each method in each of its formats and with each of its parameters. The session
 // checks every answer against the schemas; the rows say what must be there and what the parameters do.
 func TestAnswersFitTheDocument(t *testing.T) {
@@ -55,10 +82,7 @@ func TestAnswersFitTheDocument(t *testing.T) {
 		threads  = []string{google.report, google.question}
 		together = func(ids ...string) string { return strings.Join(ids, " ") }
 	)
-	for name, tc := range map[string]struct {
-		call            func(*session) error
-		present, absent []string
-	}{
+	google.checkAnswers(t, tokens, map[string]answer{
 		"getProfile": {
 			call: func(s *session) error {
 				p, err := s.Users.GetProfile("me").Do()
@@ -328,19 +352,5 @@ func TestAnswersFitTheDocument(t *testing.T) {
 			},
 			present: inThread(state), absent: inThread([]string{"raw", "payload"}),
 		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := google.session(t, tokens)
-			if err := tc.call(s); err != nil {
-				t.Error(err)
-			}
-			if err := s.checker.Err(); err != nil {
-				t.Error(err)
-			}
-			if err := s.has(tc.present, tc.absent); err != nil {
-				t.Error(err)
-			}
-		})
-	}
+	})
 }

@@ -40,19 +40,37 @@ func (c *Checker) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	if req.Method == http.MethodPost && req.URL.Path == batchPath {
+		if err := c.checkBatch(req, sent, res, received); err != nil {
+			c.found("batch: %w", err)
+		}
+		return res, nil
+	}
+	c.check(req, sent, res, received)
+	return res, nil
+}
+
+// check checks one call and its answer.
+func (c *Checker) check(req *http.Request, sent []byte, res *http.Response, received []byte) {
 	method := c.Document.Find(req.Method, req.URL.Path)
 	switch {
 	case method == nil:
 		c.found("%s %s: the API has no such method", req.Method, req.URL.Path)
 	case res.StatusCode >= 300:
 		c.note(method, req, checkError(res, received))
+	case isUpload(req):
+		c.note(method, req, c.Document.checkParameters(method, req))
+		c.note(method, req, c.Document.checkUpload(method, req, sent))
+		if !isPartial(req, res) {
+			c.note(method, req, c.Document.checkBody("answer", method.Response, res.Header, received))
+			c.succeeded(method)
+		}
 	default:
 		c.note(method, req, c.Document.checkParameters(method, req))
 		c.note(method, req, c.Document.checkBody("request", method.Request, req.Header, sent))
 		c.note(method, req, c.Document.checkBody("answer", method.Response, res.Header, received))
 		c.succeeded(method)
 	}
-	return res, nil
 }
 
 // Err returns everything that was wrong so far, or nil.
@@ -98,6 +116,7 @@ func (d *Document) checkParameters(m *Method, req *http.Request) error {
 			p = d.Parameters[name]
 		}
 		switch {
+		case p == nil && name == "upload_id" && isUpload(req):
 		case p == nil:
 			problems = append(problems, fmt.Errorf("unknown query parameter %q", name))
 		case len(values) > 1 && !p.Repeated:

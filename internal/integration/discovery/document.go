@@ -37,6 +37,11 @@ type Method struct {
 	Request    *Schema               `json:"request"`  // nil: no body
 	Response   *Schema               `json:"response"` // nil: an empty answer
 	Scopes     []string              `json:"scopes"`   // any one of them permits the method
+
+	// MediaUpload is there where the method is also under /upload, with a body that is not JSON alone.
+	MediaUpload *struct {
+		MaxSize string `json:"maxSize"`
+	} `json:"mediaUpload"`
 }
 
 // A Parameter is a variable of a method's path or query.
@@ -123,11 +128,14 @@ func (r *resource) collect(into map[string]*Method) {
 	}
 }
 
-// Find returns the method that a request with this HTTP method and (unescaped) path calls, or nil.
+// Find returns the method that a request with this HTTP method and (unescaped) path calls, or nil. Under /upload a
+// method that takes uploads may go on with POST and PUT.
 func (d *Document) Find(httpMethod, path string) *Method {
+	path, upload := strings.CutPrefix(path, "/upload")
 	var found *Method
 	for m := range d.Methods() {
-		if m.HTTPMethod != httpMethod || !m.matches(path) {
+		goesOn := upload && (httpMethod == "POST" || httpMethod == "PUT")
+		if m.HTTPMethod != httpMethod && !goesOn || upload && m.MediaUpload == nil || !m.matches(path) {
 			continue
 		}
 		// A literal segment beats a variable: messages/send is no message's ID.

@@ -31,6 +31,16 @@ func TestLoadRefusesWhatItCouldNotCheck(t *testing.T) {
 	}
 }
 
+func TestFindKnowsWhatTakesNoUploads(t *testing.T) {
+	t.Parallel()
+	for _, request := range []string{"POST /upload/gmail/v1/users/me/labels", "GET /upload/gmail/v1/users/me/messages", "PUT /gmail/v1/users/me/messages/send"} {
+		method, path, _ := strings.Cut(request, " ")
+		if m := gmailDocument(t).Find(method, path); m != nil {
+			t.Errorf("%s is %s, want nothing", request, m.ID)
+		}
+	}
+}
+
 func TestFindPrefersTheLiteralPath(t *testing.T) {
 	t.Parallel()
 	for request, id := range map[string]string{
@@ -40,6 +50,9 @@ func TestFindPrefersTheLiteralPath(t *testing.T) {
 		"GET /gmail/v1/users/me/messages/1/attachments/2":          "gmail.users.messages.attachments.get",
 		"POST /gmail/v1/users/me/settings/cse/keypairs/k:disable":  "gmail.users.settings.cse.keypairs.disable",
 		"POST /gmail/v1/users/ada@example.com/threads/1/modify":    "gmail.users.threads.modify",
+		"POST /upload/gmail/v1/users/me/messages/send":             "gmail.users.messages.send",
+		"PUT /upload/gmail/v1/users/me/messages/send":              "gmail.users.messages.send",
+		"POST /upload/gmail/v1/users/me/messages":                  "gmail.users.messages.insert",
 		"PATCH /gmail/v1/users/me/settings/sendAs/ada@example.com": "gmail.users.settings.sendAs.patch",
 	} {
 		method, path, _ := strings.Cut(request, " ")

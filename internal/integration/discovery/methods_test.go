@@ -1,7 +1,6 @@
 package discovery_test
 
 import (
-	"errors"
 	"io"
 	"maps"
 	"net/http"
@@ -11,69 +10,24 @@ import (
 
 	"google.golang.org/api/gmail/v1"
 
+	"github.com/mailgrant/mailgrant/gmailsvc/gmailtest"
 	"github.com/mailgrant/mailgrant/internal/integration/discovery"
 )
 
-// TestEveryMethodOfTheServerIsDriven calls all methods that the server has, those that change something too, so that a
-// method that is added there has to be added here.
+// TestEveryMethodOfTheServerIsDriven calls all methods that the server has, those that change something too,
+// so that a method that is added there has to be added here. The session checks every request and every
+// answer.
 func TestEveryMethodOfTheServerIsDriven(t *testing.T) {
 	t.Parallel()
 	google := newGoogle(t)
-	s := google.session(t, google.token(t, gmail.GmailModifyScope))
-	users := s.Users
-	change := &gmail.ModifyMessageRequest{AddLabelIds: []string{"STARRED"}, RemoveLabelIds: []string{"UNREAD"}}
-	message := []string{"id", "threadId", "labelIds"}
-	for _, tc := range []struct {
-		id      string
-		call    func() error
-		present []string
-		labels  string // of the question afterwards; "": nothing to see
-	}{
-		{id: "gmail.users.getProfile", call: func() error { return second(users.GetProfile("me").Do()) }},
-		{id: "gmail.users.labels.list", call: func() error { return second(users.Labels.List("me").Do()) }},
-		{id: "gmail.users.labels.get", call: func() error { return second(users.Labels.Get("me", "INBOX").Do()) }},
-		{id: "gmail.users.messages.list", call: func() error { return second(users.Messages.List("me").Do()) }},
-		{id: "gmail.users.messages.get", call: func() error { return second(users.Messages.Get("me", google.question).Do()) }},
-		{id: "gmail.users.messages.attachments.get", call: func() error {
-			m, err := users.Messages.Get("me", google.report).Do()
-			if err != nil {
-				return err
-			}
-			return second(users.Messages.Attachments.Get("me", m.Id, m.Payload.Parts[1].Body.AttachmentId).Do())
-		}},
-		{
-			id:      "gmail.users.messages.modify",
-			call:    func() error { return second(users.Messages.Modify("me", google.question, change).Do()) },
-			present: message, labels: "INBOX STARRED",
-		},
-		{
-			id:      "gmail.users.messages.trash",
-			call:    func() error { return second(users.Messages.Trash("me", google.question).Do()) },
-			present: message, labels: "STARRED TRASH",
-		},
-		{
-			id:      "gmail.users.messages.untrash",
-			call:    func() error { return second(users.Messages.Untrash("me", google.question).Do()) },
-			present: message, labels: "STARRED",
-		},
-		{id: "gmail.users.threads.list", call: func() error { return second(users.Threads.List("me").Do()) }},
-		{id: "gmail.users.threads.get", call: func() error { return second(users.Threads.Get("me", google.question).Do()) }},
-	} {
-		if err := tc.call(); err != nil {
-			t.Errorf("%s: %v", tc.id, err)
-			continue
-		}
-		if google.Count(tc.id) == 0 {
-			t.Errorf("%s: the server counted no such call", tc.id)
-		}
-		if err := s.has(tc.present, nil); err != nil {
-			t.Errorf("%s: %v", tc.id, err)
-		}
-		if tc.labels != "" {
-			got, err := google.box.Labels(google.question)
-			slices.Sort(got)
-			if err := errors.Join(err, want("labels", strings.Join(got, " "), tc.labels)); err != nil {
-				t.Errorf("%s: %v", tc.id, err)
+	s := google.session(t, google.token(t, gmail.MailGoogleComScope))
+	for id, calls := range google.calls(s.Users) {
+		for i, call := range calls {
+			before := google.Count(id)
+			if err := call(); err != nil {
+				t.Errorf("%s, call %d: %v", id, i, err)
+			} else if google.Count(id) != before+1 {
+				t.Errorf("%s, call %d: the server counted %d calls", id, i, google.Count(id)-before)
 			}
 		}
 	}
@@ -89,10 +43,29 @@ func TestEveryMethodOfTheServerIsDriven(t *testing.T) {
 	}
 }
 
+// TestEveryMethodOfTheServerHasAPrice compares both price lists with what the server has.
+func TestEveryMethodOfTheServerHasAPrice(t *testing.T) {
+	t.Parallel()
+	var has []string
+	for _, m := range implemented(t, newGoogle(t)) {
+		has = append(has, m.ID)
+	}
+	for name, prices := range map[string]map[string]int{"since 2026": gmailtest.PricesSince2026(), "before 2026": gmailtest.PricesBefore2026()} {
+		if priced := slices.Sorted(maps.Keys(prices)); !slices.Equal(priced, has) {
+			t.Errorf("priced %s:\n%q\nimplemented:\n%q", name, priced, has)
+		}
+		for id, units := range prices {
+			if units <= 0 {
+				t.Errorf("%s costs %d units %s", id, units, name)
+			}
+		}
+	}
+}
+
 func second[T any](_ T, err error) error { return err }
 
-// implemented asks the server for every path of the document, under every HTTP method, and returns the methods that it
-// took the calls for. It fails where that is another method than the document's.
+// implemented asks the server for every path of the document, under every HTTP method, and returns the
+// methods that it took the calls for. It fails where that is another method than the document's.
 func implemented(t *testing.T, google *google) []*discovery.Method {
 	t.Helper()
 	document := gmailDocument(t)
@@ -129,8 +102,11 @@ func implemented(t *testing.T, google *google) []*discovery.Method {
 // path returns a path to m, without a leading slash, that leads to something wherever it can.
 func (g *google) path(m *discovery.Method) string {
 	id := g.question
-	if strings.HasPrefix(m.ID, "gmail.users.labels.") {
+	switch {
+	case strings.HasPrefix(m.ID, "gmail.users.labels."):
 		id = "INBOX"
+	case strings.HasPrefix(m.ID, "gmail.users.drafts."):
+		id, _ = g.box.SaveDraft("", []byte("Subject: a draft\r\n\r\n")) // it is not empty
 	}
 	return m.Expand(map[string]string{"userId": "me", "id": id, "messageId": g.report})
 }
@@ -191,8 +167,8 @@ func TestScopesAreThoseOfTheDocument(t *testing.T) {
 	}
 }
 
-// TestParametersAreThoseOfTheDocument gives each method each query parameter of every method, and one that Gmail has
-// nowhere. As Google does, the server has to refuse what the method lacks.
+// TestParametersAreThoseOfTheDocument gives each method each query parameter of every method, and one that
+// Gmail has nowhere. As Google does, the server has to refuse what the method lacks.
 func TestParametersAreThoseOfTheDocument(t *testing.T) {
 	t.Parallel()
 	google := newGoogle(t)

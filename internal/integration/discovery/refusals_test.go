@@ -9,7 +9,8 @@ import (
 	"google.golang.org/api/googleapi"
 )
 
-// TestRefusalsHaveGooglesForm looks at the errors as the official client understands them; the session checks their form.
+// TestRefusalsHaveGooglesForm looks at the errors as the official client understands them; the session checks
+// their form.
 func TestRefusalsHaveGooglesForm(t *testing.T) {
 	t.Parallel()
 	google := newGoogle(t)
@@ -27,6 +28,32 @@ func TestRefusalsHaveGooglesForm(t *testing.T) {
 		},
 		"an unknown thread": {
 			call: func(u *gmail.UsersService) error { return second(u.Threads.Get("me", "0000000000000001").Do()) },
+			code: 404, reason: "notFound",
+		},
+		"a topic that is not there": {
+			call: func(u *gmail.UsersService) error {
+				return second(u.Watch("me", &gmail.WatchRequest{TopicName: topic + "2"}).Do())
+			},
+			code: 404, reason: "notFound",
+		},
+		"a draft that is not there": {
+			call: func(u *gmail.UsersService) error { return second(u.Drafts.Send("me", &gmail.Draft{Id: "r1"}).Do()) },
+			code: 404, reason: "notFound",
+		},
+		"a mail to nobody": {
+			call: func(u *gmail.UsersService) error {
+				return second(u.Messages.Send("me", &gmail.Message{Raw: "YTogYg=="}).Do())
+			},
+			code: 400, reason: "invalidArgument",
+		},
+		"a label of a name that there is": {
+			call: func(u *gmail.UsersService) error {
+				return second(u.Labels.Create("me", &gmail.Label{Name: "optics"}).Do())
+			},
+			code: 409, reason: "aborted",
+		},
+		"a history that has expired": {
+			call: func(u *gmail.UsersService) error { return second(u.History.List("me").StartHistoryId(1).Do()) },
 			code: 404, reason: "notFound",
 		},
 		"an unknown label": {
