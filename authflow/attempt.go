@@ -181,7 +181,7 @@ func localPath(path string) string {
 		return ""
 	case len(path) > most || !utf8.ValidString(path) || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//"):
 		return ""
-	case strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r == '\\' || r == 0x7f }):
+	case strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r == '\\' }):
 		return ""
 	}
 	return path

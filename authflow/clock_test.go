@@ -1,9 +1,11 @@
 package authflow_test
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/mailgrant/mailgrant/authflow"
 	"github.com/mailgrant/mailgrant/gmailsvc/gmailtest"
 )
 
@@ -35,4 +37,23 @@ func TestACrowdIsServedNoTokenThatHasExpired(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestWhatExpiredWhileTheMachineSleptIsReplacedWithinAMinute(t *testing.T) {
+	inBubble(t, gmailtest.Config{}, func(t *testing.T, x *fixture) {
+		var slept atomic.Int64 // which the wall clock knows, and the monotonic one does not
+		creds := x.connect(t, x.flow(t, func(cfg *authflow.Config) {
+			cfg.Now = func() time.Time { return time.Now().Add(time.Duration(slept.Load())) }
+		}))
+		first := token(t, creds)
+		slept.Store(int64(2 * time.Hour))
+		for start := time.Now(); token(t, creds) == first; pass(time.Second) {
+			if took := time.Since(start); took > 70*time.Second {
+				t.Fatalf("after %v the old token is served", took)
+			}
+		}
+		if x.refreshes() != 1 {
+			t.Errorf("%d refreshes", x.refreshes())
+		}
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -223,18 +224,41 @@ func TestHandlersTakeTheirMethodsAlone(t *testing.T) {
 
 func TestFiveTabsSignInAtOnce(t *testing.T) {
 	t.Parallel()
-	x := newFixture(t, gmailtest.Config{})
-	s := x.site(x.flow(t))
-	p := s.ada()
-	var codes []string
-	for range 5 {
-		codes = append(codes, p.begin(t))
-	}
-	for i, code := range slices.Backward(codes) {
-		p.connected(t, code, "/")
-		if s.successes() != 5-i {
-			t.Errorf("after %d tabs, Success was called %d times", 5-i, s.successes())
-		}
+	for name, comeBack := range map[string]func(t *testing.T, p *person, queries []string){
+		"and come back at once": func(t *testing.T, p *person, queries []string) {
+			t.Helper()
+			var answers []func() *httptest.ResponseRecorder
+			for _, query := range queries {
+				answers = append(answers, p.arriving(t, query))
+			}
+			for _, answer := range answers {
+				if w := answer(); w.Code != http.StatusSeeOther {
+					t.Errorf("a tab is answered %d %q", w.Code, told(w))
+				}
+			}
+		},
+		"and come back last first": func(t *testing.T, p *person, queries []string) {
+			t.Helper()
+			for _, query := range slices.Backward(queries) {
+				p.connected(t, query, "/")
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, gmailtest.Config{}, func(t *testing.T, x *fixture) {
+				s := x.site(x.flow(t))
+				p := s.ada()
+				var queries []string
+				for range 5 {
+					queries = append(queries, p.begin(t))
+				}
+				x.google.Inject(gmailtest.Fault{Op: "token.exchange", Delay: time.Second})
+				comeBack(t, p, queries)
+				if s.successes() != 5 || x.exchanges() != 5 {
+					t.Errorf("Success was called %d times, and %d codes were sent", s.successes(), x.exchanges())
+				}
+			})
+		})
 	}
 }
 

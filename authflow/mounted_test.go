@@ -12,30 +12,33 @@ import (
 	"github.com/mailgrant/mailgrant/gmailsvc/gmailtest"
 )
 
-// mounts are ways to mount handlers: each returns where they are.
-func mounts() map[string]func(login, callback, disconnect http.Handler) (http.Handler, string) {
-	flat := func(prefix string, login, callback, disconnect http.Handler) *http.ServeMux {
+// A mount is a way to mount handlers, under a prefix.
+type mount struct {
+	prefix string
+	mount  func(login, callback, disconnect http.Handler) http.Handler
+}
+
+func mounts() map[string]mount {
+	flat := func(login, callback, disconnect http.Handler) http.Handler {
 		mux := http.NewServeMux()
-		mux.Handle(prefix+"/login", login)
-		mux.Handle(prefix+"/callback", callback)
-		mux.Handle(prefix+"/disconnect", disconnect)
+		mux.Handle("/login", login)
+		mux.Handle("/callback", callback)
+		mux.Handle("/disconnect", disconnect)
 		return mux
 	}
-	return map[string]func(login, callback, disconnect http.Handler) (http.Handler, string){
-		"at the root": func(login, callback, disconnect http.Handler) (http.Handler, string) {
-			return flat("", login, callback, disconnect), ""
-		},
-		"behind StripPrefix": func(login, callback, disconnect http.Handler) (http.Handler, string) {
-			return http.StripPrefix("/mail/accounts", flat("", login, callback, disconnect)), "/mail/accounts"
-		},
-		"behind patterns with methods and wildcards": func(login, callback, disconnect http.Handler) (http.Handler, string) {
+	return map[string]mount{
+		"at the root": {"", flat},
+		"behind StripPrefix": {"/mail/accounts", func(login, callback, disconnect http.Handler) http.Handler {
+			return http.StripPrefix("/mail/accounts", flat(login, callback, disconnect))
+		}},
+		"behind patterns with methods and wildcards": {"/acme", func(login, callback, disconnect http.Handler) http.Handler {
 			mux := http.NewServeMux()
 			mux.Handle("GET /{tenant}/login", login)
 			mux.Handle("GET /{tenant}/callback", callback)
 			mux.Handle("POST /{tenant}/disconnect", disconnect)
-			return mux, "/acme"
-		},
-		"behind a router that keeps the path as it is": func(login, callback, disconnect http.Handler) (http.Handler, string) {
+			return mux
+		}},
+		"behind a router that keeps the path as it is": {"/any/where", func(login, callback, disconnect http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				switch {
 				case strings.HasSuffix(r.URL.Path, "/login"):
@@ -45,15 +48,15 @@ func mounts() map[string]func(login, callback, disconnect http.Handler) (http.Ha
 				default:
 					disconnect.ServeHTTP(w, r)
 				}
-			}), "/any/where"
-		},
+			})
+		}},
 	}
 }
 
 // Over a socket, with net/http's own cookie jar, in plain HTTP on localhost and over TLS.
 func TestTheHandlersBehindARealServer(t *testing.T) {
 	t.Parallel()
-	for name, mount := range mounts() {
+	for name, m := range mounts() {
 		for scheme, start := range map[string]func(http.Handler) *httptest.Server{
 			"http": httptest.NewServer, "https": httptest.NewTLSServer,
 		} {
@@ -63,14 +66,13 @@ func TestTheHandlersBehindARealServer(t *testing.T) {
 				var app http.Handler
 				server := start(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { app.ServeHTTP(w, r) }))
 				defer server.Close()
-				_, prefix := mount(nil, nil, nil)
-				flow := x.flow(t, func(cfg *authflow.Config) { cfg.RedirectURL = server.URL + prefix + "/callback" })
+				flow := x.flow(t, func(cfg *authflow.Config) { cfg.RedirectURL = server.URL + m.prefix + "/callback" })
 				s := x.site(flow)
-				app, _ = mount(flow.LoginHandler(authflow.LoginOptions{}),
-					flow.CallbackHandler(authflow.CallbackOptions{Success: s.succeed, LoginPath: prefix + "/login"}),
+				app = m.mount(flow.LoginHandler(authflow.LoginOptions{}),
+					flow.CallbackHandler(authflow.CallbackOptions{Success: s.succeed, LoginPath: m.prefix + "/login"}),
 					flow.DisconnectHandler(authflow.DisconnectOptions{
 						User:     func(*http.Request) (string, error) { return adaID, nil },
-						ReturnTo: prefix + "/settings",
+						ReturnTo: m.prefix + "/settings",
 					}))
 
 				jar, err := cookiejar.New(nil)
@@ -94,7 +96,7 @@ func TestTheHandlersBehindARealServer(t *testing.T) {
 					return resp
 				}
 
-				login := request(http.MethodGet, server.URL+prefix+"/login?return_to="+url.QueryEscape("/inbox?page=2"))
+				login := request(http.MethodGet, server.URL+m.prefix+"/login?return_to="+url.QueryEscape("/inbox?page=2"))
 				back, err := s.ada().google.Visit(t.Context(), login.Header.Get("Location"))
 				if err != nil {
 					t.Fatal(err)
@@ -108,8 +110,8 @@ func TestTheHandlersBehindARealServer(t *testing.T) {
 				if s.successes() != 2 || x.exchanges() != 1 {
 					t.Errorf("Success was called %d times, the code sent %d times", s.successes(), x.exchanges())
 				}
-				if bye := request(http.MethodPost, server.URL+prefix+"/disconnect"); bye.StatusCode != http.StatusSeeOther ||
-					bye.Header.Get("Location") != prefix+"/settings" {
+				if bye := request(http.MethodPost, server.URL+m.prefix+"/disconnect"); bye.StatusCode != http.StatusSeeOther ||
+					bye.Header.Get("Location") != m.prefix+"/settings" {
 					t.Errorf("the disconnection answers %s to %q", bye.Status, bye.Header.Get("Location"))
 				}
 				if !x.stored(t).Status.Revoked {
@@ -117,34 +119,5 @@ func TestTheHandlersBehindARealServer(t *testing.T) {
 				}
 			})
 		}
-	}
-}
-
-// Wherever the handlers are mounted, the page of a failure leads to the login that was begun.
-func TestStartAgainLeadsToTheLoginWhereverItIs(t *testing.T) {
-	t.Parallel()
-	for name, mount := range mounts() {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			x := newFixture(t, gmailtest.Config{})
-			flow := x.flow(t)
-			s := x.site(flow)
-			var prefix string
-			s.Handler, prefix = mount(flow.LoginHandler(authflow.LoginOptions{}),
-				flow.CallbackHandler(authflow.CallbackOptions{Success: s.succeed}), http.NotFoundHandler())
-			p := s.ada()
-			p.google.Deny = true
-			login := prefix + "/login?return_to=/inbox"
-			query := p.consent(t, p.login(t, login))
-			w := p.get(t, prefix+"/callback?"+query)
-			if told(w) != "Not connected" || leads(w) != login {
-				t.Errorf("the person is told %q, which leads to %q", told(w), leads(w))
-			}
-			p.google.Deny = false
-			query = p.consent(t, p.login(t, leads(w)))
-			if w := p.get(t, prefix+"/callback?"+query); w.Header().Get("Location") != "/inbox" {
-				t.Errorf("then the callback answers %d %q", w.Code, told(w))
-			}
-		})
 	}
 }

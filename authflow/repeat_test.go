@@ -84,23 +84,39 @@ func TestACallbackIsOfNoUseAMinuteLater(t *testing.T) {
 
 func TestAReloadOfAFailureShowsTheSamePage(t *testing.T) {
 	t.Parallel()
-	const eve = "eve@example.com"
 	for name, c := range map[string]struct {
 		change func(*options)
 		spoil  func(x *fixture, p *person)
 		page   string
+		wraps  func(err error) bool // what the application needs to know of the first error; nil: nothing
 	}{
 		"that scopes are missing": {
 			nil, func(_ *fixture, p *person) { p.google.Untick = []string{gmailReadonly} }, "Some permissions are missing",
+			func(err error) bool {
+				e, ok := errors.AsType[*authflow.MissingScopesError](err)
+				return ok && slices.Equal(e.Missing, []string{gmailReadonly}) && e.UserID == adaID && e.Email == ada
+			},
 		},
 		"that the account is another": {
-			begins(authflow.Login{UserID: "1234"}), nil, "That was another account",
+			begins(authflow.Login{UserID: "1234"}), func(*fixture, *person) {}, "That was another account",
+			func(err error) bool {
+				e, ok := errors.AsType[*authflow.AccountMismatchError](err)
+				return ok && e.WantUserID == "1234" && e.UserID == adaID && e.Email == ada
+			},
+		},
+		"that the provider sent no refresh token": {
+			begins(loginWith(authflow.WithPrompt(""))), func(x *fixture, _ *person) { _, _, _ = x.google.Grant(ada, gmailReadonly) },
+			"The provider did not answer as it should",
+			func(err error) bool {
+				e, ok := errors.AsType[*authflow.NoRefreshTokenError](err)
+				return ok && e.UserID == adaID && e.Email == ada && strings.Contains(err.Error(), "failed a moment ago")
+			},
 		},
 		"that the provider is not well": {
 			nil, func(x *fixture, _ *person) {
 				x.google.Inject(gmailtest.Fault{Op: "token.exchange", Status: 503, Times: 1})
 			},
-			"The provider did not answer as it should",
+			"The provider did not answer as it should", nil,
 		},
 		"that the application is not set up": {
 			nil, func(x *fixture, _ *person) {
@@ -108,18 +124,15 @@ func TestAReloadOfAFailureShowsTheSamePage(t *testing.T) {
 				f.Times = 1
 				x.google.Inject(f)
 			},
-			"This application is not set up correctly",
+			"This application is not set up correctly", nil,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, gmailtest.Config{}, func(t *testing.T, x *fixture) {
-				x.google.AddUser(gmailtest.User{Email: eve})
-				s := x.site(x.flow(t), slices.DeleteFunc([]func(*options){c.change}, func(f func(*options)) bool { return f == nil })...)
+				s := x.site(x.flow(t), failure{change: c.change}.changes)
 				p := s.ada()
 				authURL := p.login(t, "/login?return_to=/inbox")
-				if c.spoil != nil {
-					c.spoil(x, p)
-				}
+				c.spoil(x, p)
 				query := p.consent(t, authURL)
 				first := p.arrive(t, query)
 				if told(first) != c.page {
@@ -131,8 +144,8 @@ func TestAReloadOfAFailureShowsTheSamePage(t *testing.T) {
 					if again.Code != first.Code || again.Body.String() != first.Body.String() {
 						t.Errorf("then %d %q, after %d %q", again.Code, told(again), first.Code, told(first))
 					}
-					if got := reason(p.refused(t, query)); got != authflow.CallbackRepeated {
-						t.Errorf("Failure is told %q", got)
+					if err := p.refused(t, query); reason(err) != authflow.CallbackRepeated || c.wraps != nil && !c.wraps(err) {
+						t.Errorf("Failure is told %v", err)
 					}
 				}
 				if n := x.exchanges(); n != 1 || s.successes() != 0 {
@@ -282,6 +295,51 @@ func TestWhoWaitsForAnOutcomeCanGoAway(t *testing.T) {
 			t.Errorf("the first is answered %d %q", w.Code, told(w))
 		}
 	})
+}
+
+func TestWhoWaitsInVainIsRefused(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		meanwhile func(t *testing.T, x *fixture)
+		reason    authflow.CallbackReason
+		err       error
+	}{
+		"since the store has forgotten the first": {func(t *testing.T, x *fixture) {
+			t.Helper()
+			for key, err := range tokenstore.List(t.Context(), x.store, "ns:mailgrant%20sign-ins/") {
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				rec, err := x.store.Get(t.Context(), key)
+				if err == nil {
+					err = x.store.Swap(t.Context(), key, rec.Version, tokenstore.Record{})
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		}, authflow.CallbackUsed, tokenstore.ErrNotFound},
+		"since the store is down": {func(_ *testing.T, x *fixture) { x.store.fail(errStoreDown, errStoreDown) }, "", errStoreDown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, gmailtest.Config{}, func(t *testing.T, x *fixture) {
+				p := x.site(x.flow(t)).ada()
+				query := p.begin(t)
+				x.google.Inject(gmailtest.Fault{Op: "token.exchange", Delay: 8 * time.Second})
+				first := p.arriving(t, query)
+				pass(time.Second)
+				time.AfterFunc(time.Second, func() { c.meanwhile(t, x) })
+				if err := p.refused(t, query); reason(err) != c.reason || !errors.Is(err, c.err) {
+					t.Errorf("the second callback is refused with %v", err)
+				}
+				first()
+				if n := x.exchanges(); n != 1 {
+					t.Errorf("the code was sent %d times", n)
+				}
+			})
+		})
+	}
 }
 
 // An outcome that can't be used any more is told as what it is by now.

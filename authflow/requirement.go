@@ -13,7 +13,7 @@ type requirement func(*requirements)
 func (o requirement) require(r *requirements) { o(r) }
 
 // RequireUser demands that it is that user who consents, so that reconnecting one account never stores another's
-// grant. Otherwise the error is *AccountMismatchError.
+// grant. Otherwise the error is *AccountMismatchError. An empty userID demands nothing.
 func RequireUser(userID string) Requirement {
 	return requirement(func(r *requirements) { r.userID = userID })
 }

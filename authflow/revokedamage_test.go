@@ -255,3 +255,29 @@ func TestARevocationThatCannotBeReadForNowIsToldLater(t *testing.T) {
 		})
 	}
 }
+
+func TestARevocationWhoseKeyIsLostCanBeGivenUp(t *testing.T) {
+	t.Parallel()
+	x := newFixture(t, gmailtest.Config{})
+	flow := x.flow(t)
+	x.connect(t, flow)
+	x.google.Inject(gmailtest.Fault{Op: "revoke", Status: 503, Times: 1})
+	pending(t, flow.Revoke(t.Context(), adaID))
+	if err := flow.Forget(t.Context(), adaID); err != nil {
+		t.Fatal(err)
+	}
+	x.keys = newKeyring(t)
+	_, err := x.retry(t)
+	unreadable, ok := errors.AsType[*tokenstore.UnsealError](err)
+	if !ok {
+		t.Fatalf("RetryRevocations: %v", err)
+	}
+	notes, err := tokenstore.NewGrants(tokenstore.Namespace(x.store, "mailgrant revocations"), x.keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := notes.Delete(t.Context(), unreadable.UserID); err != nil {
+		t.Fatal(err)
+	}
+	x.noRevocationLeft(t)
+}

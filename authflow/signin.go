@@ -24,7 +24,9 @@ type CallbackOptions struct {
 	// the browser may never have read the first answer.
 	Success func(w http.ResponseWriter, r *http.Request, creds *Credentials) (SessionRenewal, error)
 
-	// Failure answers where there are no credentials. Nil: a page that says why, and offers to start again.
+	// Failure answers where there are no credentials. Nil: a page that says why, and offers to start again. The
+	// AuthorizationURL of the errors that have one is the path that the sign-in began at, with its query: a person who is
+	// sent there starts again.
 	Failure FailureFunc
 
 	// LoginPath is where the LoginHandler is, for a person who starts again and whose sign-in did not begin
@@ -44,11 +46,13 @@ const (
 // CallbackHandler returns the handler of Config.RedirectURL, for GET. It checks that the callback belongs to a sign-in
 // that this browser began within the last 10 minutes and that it comes from the right issuer, exchanges the code once over
 // all processes that share the Store, finds out who the user is, stores the grant, calls opts.Success, and sends the person to
-// the path that the sign-in was to return to.
+// the path that the sign-in was to return to. Where the provider or the store is slow that takes up to a minute, which is what an
+// http.Server's WriteTimeout has to allow.
 //
 // What goes to Failure: *AuthorizationDeniedError, *MissingScopesError, *AccountMismatchError; *CallbackError
 // if the callback is malformed, foreign, forged, expired or used; *CodeExchangeError, *NoUserIDError, *NoRefreshTokenError;
-// what the store or Success answers otherwise.
+// what the store or Success answers otherwise. When the callback of a sign-in that failed comes again, within moments, that is a
+// *CallbackError, too, and wraps the *MissingScopesError, *AccountMismatchError or *NoRefreshTokenError of the first.
 //
 // It panics with a *ConfigError if opts.Success is nil, or opts.LoginPath is no path of this origin.
 func (f *Flow) CallbackHandler(opts CallbackOptions) http.Handler {
@@ -107,6 +111,7 @@ func (f *Flow) signIn(w http.ResponseWriter, r *http.Request) (*Credentials, *at
 	}
 	code, state, err := f.ParseCallback(query)
 	if err != nil { // the provider sent an error; the person may go back, and consent after all
+		startAgainAt(a.Login, err)
 		return nil, a, err
 	}
 	// Long enough for a reload to find out what became of it.
@@ -123,26 +128,74 @@ func (f *Flow) signIn(w http.ResponseWriter, r *http.Request) (*Credentials, *at
 		return creds, a, err
 	}
 	creds, err := f.getCredentials(ctx, code, state, a.requirements())
+	startAgainAt(a.Login, err)
 	f.settle(state, creds, err)
 	return creds, a, err
+}
+
+// startAgainAt makes login the AuthorizationURL of err: the state in the one that it has is used up, or soon forgotten by the
+// browser.
+func startAgainAt(login string, err error) {
+	if e, ok := errors.AsType[*AuthorizationDeniedError](err); ok {
+		e.AuthorizationURL = login
+	}
+	if e, ok := errors.AsType[*CodeExchangeError](err); ok {
+		e.AuthorizationURL = login
+	}
+	if e, ok := errors.AsType[*NoUserIDError](err); ok {
+		e.AuthorizationURL = login
+	}
+	if e, ok := errors.AsType[*NoRefreshTokenError](err); ok {
+		e.AuthorizationURL = login
+	}
+	if e, ok := errors.AsType[*MissingScopesError](err); ok {
+		e.AuthorizationURL = login
+	}
 }
 
 // An outcome is what became of a sign-in, for those who call back again.
 type outcome struct {
 	UserID string `json:"user,omitempty"`
 	Page   page   `json:"page,omitempty"` // that was shown in its place
+
+	// What failed, where the application may do something else about it than start again.
+	Missing   *MissingScopesError   `json:"missing,omitempty"`
+	Mismatch  *AccountMismatchError `json:"mismatch,omitempty"`
+	NoRefresh *NoRefreshTokenError  `json:"noRefresh,omitempty"`
+}
+
+func outcomeOf(creds *Credentials, err error) outcome {
+	if err == nil {
+		return outcome{UserID: creds.UserID}
+	}
+	o := outcome{Page: pageOf(err)}
+	errors.As(err, &o.Missing)
+	errors.As(err, &o.Mismatch)
+	errors.As(err, &o.NoRefresh)
+	return o
+}
+
+var errRepeated = errors.New("the sign-in failed a moment ago")
+
+// err returns what failed, as far as it was noted.
+func (o outcome) err() error {
+	switch {
+	case o.Missing != nil:
+		return o.Missing
+	case o.Mismatch != nil:
+		return o.Mismatch
+	case o.NoRefresh != nil:
+		o.NoRefresh.Err = errRepeated
+		return o.NoRefresh
+	}
+	return errRepeated
 }
 
 // settle notes what became of the sign-in with that state. Nothing waits for it in vain: see repeat.
 func (f *Flow) settle(state string, creds *Credentials, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
-	var o outcome
-	if err != nil {
-		o.Page = pageOf(err)
-	} else {
-		o.UserID = creds.UserID
-	}
+	o := outcomeOf(creds, err)
 	note, err := json.Marshal(o)
 	if err == nil {
 		err = f.signIns.Settle(ctx, state, note)
@@ -165,11 +218,15 @@ func (f *Flow) repeat(ctx context.Context, state string, first *tokenstore.Mark)
 		if mark.Note != nil {
 			return f.repeated(ctx, mark.Note)
 		}
-		if err := polling.wait(ctx, pauses); err != nil {
-			return nil, &CallbackError{Reason: CallbackUsed, Err: fmt.Errorf("the sign-in was begun before, and its end is not known: %w", err)}
+		err := polling.wait(ctx, pauses)
+		if err == nil {
+			mark, err = f.signIns.Look(ctx, state)
 		}
-		var err error
-		if mark, err = f.signIns.Look(ctx, state); err != nil {
+		switch {
+		case err == nil:
+		case ctx.Err() != nil, errors.Is(err, tokenstore.ErrNotFound):
+			return nil, &CallbackError{Reason: CallbackUsed, Err: fmt.Errorf("the sign-in was begun before, and its end is not known: %w", err)}
+		default:
 			return nil, fmt.Errorf("authflow: callback: %w", err)
 		}
 	}
@@ -182,7 +239,7 @@ func (f *Flow) repeated(ctx context.Context, note []byte) (*Credentials, error) 
 		return nil, fmt.Errorf("authflow: callback: the note of the sign-in: %w", err)
 	}
 	if o.UserID == "" {
-		return nil, &CallbackError{Reason: CallbackRepeated, Err: errors.New("the sign-in failed a moment ago"), page: o.Page}
+		return nil, &CallbackError{Reason: CallbackRepeated, Err: o.err(), page: o.Page}
 	}
 	return f.GetStoredCredentials(ctx, o.UserID)
 }

@@ -194,7 +194,7 @@ func TestHandlersPanicWhereTheyCouldNotWork(t *testing.T) {
 		cfg.Provider = authflow.Google()
 		cfg.Provider.RevokeURL = ""
 	})
-	for field, make := range map[string]func() http.Handler{
+	for field, mount := range map[string]func() http.Handler{
 		"CallbackOptions.Success": func() http.Handler { return flow.CallbackHandler(authflow.CallbackOptions{}) },
 		"CallbackOptions.LoginPath": func() http.Handler {
 			return flow.CallbackHandler(authflow.CallbackOptions{Success: new(site).succeed, LoginPath: "//evil.example/login"})
@@ -211,7 +211,7 @@ func TestHandlersPanicWhereTheyCouldNotWork(t *testing.T) {
 					t.Errorf("%s: panic %v", field, err)
 				}
 			}()
-			make()
+			mount()
 		}()
 	}
 	withoutRevocation.DisconnectHandler(authflow.DisconnectOptions{User: user, ForgetOnly: true})
@@ -230,7 +230,7 @@ func TestASessionIDFromBeforeIsWorthNothing(t *testing.T) {
 			}
 			id := authflow.NewState()
 			sessions[id] = creds.UserID
-			http.SetCookie(w, &http.Cookie{ //nolint:gosec // a session of a test
+			http.SetCookie(w, &http.Cookie{
 				Name: "__Host-session", Value: id, Path: "/", MaxAge: 3600, Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 			})
 			return authflow.SessionRenewed, nil

@@ -68,6 +68,11 @@ func (s *site) succeed(_ http.ResponseWriter, _ *http.Request, creds *authflow.C
 // caught is the key of what a request failed with.
 type caught struct{}
 
+// catching returns req, which stores in err what it fails with.
+func catching(req *http.Request, err *error) *http.Request {
+	return req.WithContext(context.WithValue(req.Context(), caught{}, err))
+}
+
 func catch(w http.ResponseWriter, r *http.Request, err error) {
 	*r.Context().Value(caught{}).(*error) = err
 	w.WriteHeader(http.StatusTeapot)
@@ -100,7 +105,7 @@ type cookie struct {
 
 // ada returns Ada, in front of a browser that knows nothing of s.
 func (s *site) ada() *person {
-	return &person{site: s, google: &gmailtest.Browser{Server: s.fixture.google, User: ada}}
+	return &person{site: s, google: &gmailtest.Browser{Server: s.google, User: ada}}
 }
 
 // at returns the person in front of the same browser, served by another process.
@@ -116,7 +121,7 @@ func (p *person) withCookies(req *http.Request) *http.Request {
 	defer p.mu.Unlock()
 	for _, c := range p.cookies {
 		if p.keeps || time.Now().Before(c.ends) {
-			req.AddCookie(&http.Cookie{Name: c.name, Value: c.value}) //nolint:gosec // of a request: it has no attributes
+			req.AddCookie(&http.Cookie{Name: c.name, Value: c.value})
 		}
 	}
 	return req
@@ -211,7 +216,7 @@ func (p *person) refused(t *testing.T, query string) error {
 func (p *person) failure(t *testing.T, req *http.Request) error {
 	t.Helper()
 	var err error
-	w := p.send(req.WithContext(context.WithValue(req.Context(), caught{}, &err)))
+	w := p.send(catching(req, &err))
 	if w.Code != http.StatusTeapot || err == nil {
 		t.Errorf("%s answers %d %q: %s", req.URL.Path, w.Code, w.Header().Get("Location"), told(w))
 	}

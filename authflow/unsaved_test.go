@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,6 +16,8 @@ import (
 // A slowStore holds one call until it is released.
 type slowStore struct {
 	*faultyStore
+
+	swaps atomic.Int32
 
 	mu        sync.Mutex
 	get, swap *held
@@ -58,6 +61,7 @@ func (s *slowStore) Get(ctx context.Context, key string) (tokenstore.Record, err
 }
 
 func (s *slowStore) Swap(ctx context.Context, key, oldVersion string, next tokenstore.Record) error {
+	s.swaps.Add(1)
 	if h := s.take(&s.swap); h != nil {
 		h.wait()
 		return s.TokenStore.Swap(context.WithoutCancel(ctx), key, oldVersion, next) // which was on its way before the faults
@@ -105,6 +109,20 @@ func TestATokenThatIsStoredLateDoesNotHideTheNextThatIsNot(t *testing.T) {
 		pass(time.Minute)
 		if after := x.stored(t); after.AccessToken != second || after.Status != tokenstore.Active || !x.works(t, after.RefreshToken) {
 			t.Errorf("stored %+v", after)
+		}
+	})
+}
+
+func TestWhatCannotBeStoredIsTriedTwiceAMinute(t *testing.T) {
+	inBubble(t, gmailtest.Config{}, func(t *testing.T, x *fixture) {
+		store := &slowStore{faultyStore: x.store}
+		creds := x.connect(t, x.flow(t, func(cfg *authflow.Config) { cfg.Store = store }))
+		x.refreshUnstored(t, creds, token(t, creds))
+		pass(5 * time.Minute)
+		store.swaps.Store(0)
+		pass(10 * time.Minute)
+		if n := store.swaps.Load(); n < 20 || n > 40 {
+			t.Errorf("in 10 minutes it was tried %d times", n)
 		}
 	})
 }

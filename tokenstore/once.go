@@ -42,7 +42,7 @@ type Mark struct {
 	Note  []byte    // what Settle left, or nil
 }
 
-// The size of a Once. Full, it forgets first what it would have forgotten soonest.
+// The size of a Once. Full, it forgets first what it would have forgotten soonest, but nothing in the moment that it is claimed.
 const (
 	onceRecords = 256
 	onceMarks   = 1024             // in a record
@@ -182,7 +182,7 @@ func (o *Once) read(ctx context.Context, hash string) (string, []onceMark, error
 func (o *Once) seal(key string, marks []onceMark) (Record, error) {
 	for len(marks) > onceMarks {
 		soonest := 0
-		for i, m := range marks {
+		for i, m := range marks[:len(marks)-1] { // the last was claimed just now
 			if m.Until.Before(marks[soonest].Until) {
 				soonest = i
 			}

@@ -68,7 +68,7 @@ func TestReencryptTellsOfNoRecordToReplace(t *testing.T) {
 	t.Parallel()
 	store := tokenstore.NewMemory()
 	tenant := tokenstore.Namespace(store, "tenant")
-	unreadable(t, tenant)
+	_ = unreadable(t, tenant)
 	mustPut(t, newGrants(t, store), fullGrant("1122"))
 	_, err := tokenstore.Reencrypt(t.Context(), store, testRing(t, 2, 1), nil)
 	damage, ok := errors.AsType[*tokenstore.UnsealError](err)
