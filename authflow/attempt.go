@@ -31,6 +31,9 @@ type attempt struct {
 	HostedDomain string   `json:"h,omitempty"`
 	Asked        []string `json:"a"` // scopes
 	Fewer        bool     `json:"f,omitempty"`
+	Note         string   `json:"n,omitempty"` // the application's
+	Granted      bool     `json:"g,omitempty"` // include_granted_scopes
+	Forced       bool     `json:"c,omitempty"` // it demands a consent, and so a refresh token
 }
 
 // signIns is the namespace, in the Flow's own store, of the sign-ins that are finished.
@@ -56,7 +59,7 @@ func newAttemptSeal(sessionKey []byte) (cipher.AEAD, error) {
 }
 
 func (a *attempt) requirements() requirements {
-	r := requirements{userID: a.UserID, hostedDomain: a.HostedDomain, asked: a.Asked}
+	r := requirements{userID: a.UserID, anyUser: a.UserID == "", hostedDomain: a.HostedDomain, asked: a.Asked}
 	if !a.Fewer {
 		r.scopes = optionalScopes(a.Asked)
 	}

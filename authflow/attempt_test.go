@@ -11,31 +11,35 @@ import (
 	"github.com/mailgrant/mailgrant/gmailsvc/gmailtest"
 )
 
-// flipped returns text with another character at i.
+// flipped returns text, which is base64 for URLs, with one bit of the character at i changed: the least, which may
+// be left over.
 func flipped(text string, i int) string {
-	c := byte('A')
-	if text[i] == c {
-		c = 'B'
-	}
-	return text[:i] + string(c) + text[i+1:]
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	return text[:i] + string(alphabet[strings.IndexByte(alphabet, text[i])^1]) + text[i+1:]
 }
 
 func TestACookieThatWasNotMadeHereIsForged(t *testing.T) {
 	t.Parallel()
 	const otherClient = "other-client"
 	for name, forge := range map[string]func(t *testing.T, x *fixture, genuine cookie, state string) string{
-		"since it is empty":         func(*testing.T, *fixture, cookie, string) string { return "" },
-		"since it is no base64":     func(*testing.T, *fixture, cookie, string) string { return "{}!" },
-		"since it is padded":        func(_ *testing.T, _ *fixture, c cookie, _ string) string { return c.value + "=" },
-		"since it goes on":          func(_ *testing.T, _ *fixture, c cookie, _ string) string { return c.value + "AAAA" },
-		"since it is short":         func(*testing.T, *fixture, cookie, string) string { return "AAAA" },
-		"since it is zeros":         func(_ *testing.T, _ *fixture, c cookie, _ string) string { return strings.Repeat("A", len(c.value)) },
+		"since it is empty":     func(*testing.T, *fixture, cookie, string) string { return "" },
+		"since it is no base64": func(*testing.T, *fixture, cookie, string) string { return "{}!" },
+		"since it is padded":    func(_ *testing.T, _ *fixture, c cookie, _ string) string { return c.value + "=" },
+		"since it goes on":      func(_ *testing.T, _ *fixture, c cookie, _ string) string { return c.value + "AAAA" },
+		"since it is short":     func(*testing.T, *fixture, cookie, string) string { return "AAAA" },
+		"since it is zeros": func(_ *testing.T, _ *fixture, c cookie, _ string) string {
+			return strings.Repeat("A", len(c.value))
+		},
 		"since it is plain text":    func(*testing.T, *fixture, cookie, string) string { return "eyJzIjoieCIsImUiOjk5OTk5OTk5OTk5fQ" },
 		"since its start is gone":   func(_ *testing.T, _ *fixture, c cookie, _ string) string { return c.value[4:] },
 		"since its end is gone":     func(_ *testing.T, _ *fixture, c cookie, _ string) string { return c.value[:len(c.value)-4] },
 		"since its nonce was moved": func(_ *testing.T, _ *fixture, c cookie, _ string) string { return flipped(c.value, 0) },
-		"since one bit is another":  func(_ *testing.T, _ *fixture, c cookie, _ string) string { return flipped(c.value, len(c.value)/2) },
-		"since its tag is another":  func(_ *testing.T, _ *fixture, c cookie, _ string) string { return flipped(c.value, len(c.value)-3) },
+		"since one bit is another": func(_ *testing.T, _ *fixture, c cookie, _ string) string {
+			return flipped(c.value, len(c.value)/2)
+		},
+		"since its tag is another": func(_ *testing.T, _ *fixture, c cookie, _ string) string {
+			return flipped(c.value, len(c.value)-3)
+		},
 		"since it is another sign-in's": func(t *testing.T, x *fixture, _ cookie, _ string) string {
 			t.Helper()
 			eve := x.site(x.flow(t)).ada()

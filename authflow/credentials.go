@@ -34,7 +34,7 @@ var _ oauth2.TokenSource = (*Credentials)(nil)
 // requirements; what the store answers otherwise. A stored grant that can't be read
 // (*tokenstore.UnsealError) is not overwritten: after Forget, the person can consent again.
 func (f *Flow) GetCredentials(ctx context.Context, code, state string, required ...Requirement) (*Credentials, error) {
-	r := requirements{asked: f.cfg.Scopes}
+	r := requirements{anyUser: true, asked: f.cfg.Scopes}
 	for _, o := range required {
 		o.require(&r)
 	}

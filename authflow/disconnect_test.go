@@ -152,6 +152,7 @@ func TestADisconnectionOfAPersonWhoGoesAwayIsCarriedOut(t *testing.T) {
 
 func TestWhoCannotBeDisconnectedIsToldSo(t *testing.T) {
 	t.Parallel()
+	const unconnected = "This account is not connected"
 	errSession := errors.New("nobody is signed in")
 	is := func(userID string, err error) func(*options) {
 		return func(o *options) { o.disconnect.User = func(*http.Request) (string, error) { return userID, err } }
@@ -162,9 +163,9 @@ func TestWhoCannotBeDisconnectedIsToldSo(t *testing.T) {
 		page    string
 		err     error
 	}{
-		"since they were never connected":       {[]func(*options){is("1234", nil)}, nil, "This account is not connected", tokenstore.ErrNotFound},
-		"since nobody is named":                 {[]func(*options){is("", nil)}, nil, "This account is not connected", tokenstore.ErrNotFound},
-		"since nobody is named to be forgotten": {[]func(*options){is("", nil), forgets}, nil, "This account is not connected", tokenstore.ErrNotFound},
+		"since they were never connected":       {[]func(*options){is("1234", nil)}, nil, unconnected, tokenstore.ErrNotFound},
+		"since nobody is named":                 {[]func(*options){is("", nil)}, nil, unconnected, tokenstore.ErrNotFound},
+		"since nobody is named to be forgotten": {[]func(*options){is("", nil), forgets}, nil, unconnected, tokenstore.ErrNotFound},
 		"since nobody is signed in":             {[]func(*options){is(adaID, errSession)}, nil, "Something went wrong", errSession},
 		"since the store is down": {
 			nil, func(x *fixture) { x.store.fail(errStoreDown, errStoreDown) }, "Something went wrong", errStoreDown,

@@ -3,9 +3,11 @@
 //	cfg, err := authflow.ConfigFromJSON(clientSecretJSON, gmail.GmailReadonlyScope)
 //	cfg.Store, cfg.Keys = store, keyring
 //	flow, err := authflow.New(cfg)
-//	http.Redirect(w, r, flow.GetAuthorizationURL("", state), http.StatusFound)  // the person consents ...
-//	creds, err := flow.GetCredentials(ctx, code, state)                         // ... and comes back with a code
-//	creds, err = flow.GetStoredCredentials(ctx, userID)                         // ever after, nobody present
+//	mux.Handle("/login", flow.LoginHandler(authflow.LoginOptions{}))                             // the person consents ...
+//	mux.Handle("/callback", flow.CallbackHandler(authflow.CallbackOptions{Success: connected})) // ... and comes back
+//	creds, err := flow.GetStoredCredentials(ctx, userID)                                         // ever after, nobody present
+//
+// The handlers are made of GetAuthorizationURL, ParseCallback and GetCredentials, which can be called by themselves.
 //
 // It has every function of Google's guide "Implement Server-Side Authorization for Gmail API"
 // (https://developers.google.com/workspace/gmail/api/auth/web-server), with its names and semantics, as methods of Flow.

@@ -93,7 +93,8 @@ func (e *AuthorizationDeniedError) Error() string {
 
 // LogValue implements slog.LogValuer.
 func (e *AuthorizationDeniedError) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("code", e.Code), slog.String("error", e.Error()))
+	// Not the description: whoever makes up a callback writes it.
+	return slog.GroupValue(slog.String("code", e.Code), slog.String("meaning", whatItMeans[e.Code]))
 }
 
 // A ReauthorizationRequiredError says that a user's grant has ended and only a new consent brings it back. It comes
@@ -172,11 +173,18 @@ func (e *RevocationPendingError) LogValue() slog.Value {
 type AccountMismatchError struct {
 	WantUserID, UserID, Email      string // WantUserID is empty where any user would do
 	WantHostedDomain, HostedDomain string // of Google Workspace; WantHostedDomain is empty where any would do
+
+	otherUser bool // and not only the domain is another
+}
+
+// wrongUser reports whether the user is another, and not only the domain.
+func (e *AccountMismatchError) wrongUser() bool {
+	return e.otherUser || e.WantUserID != "" && e.WantUserID != e.UserID
 }
 
 func (e *AccountMismatchError) Error() string {
 	text := fmt.Sprintf("authflow: the tokens belong to user %q (%s)", e.UserID, e.Email)
-	if e.WantUserID != "" && e.WantUserID != e.UserID {
+	if e.wrongUser() {
 		return text + fmt.Sprintf(", not to user %q", e.WantUserID)
 	}
 	return text + fmt.Sprintf(" of the hosted domain %q, which is not %q", e.HostedDomain, e.WantHostedDomain)

@@ -86,7 +86,7 @@ func failures() map[string]failure {
 		"a forged cookie":                {foreign, 400, forging, nil},
 		"another issuer":                 {malformed, 400, spoiling("&iss=https://evil.example/" + markOfProvider), nil},
 		"a broken escape":                {malformed, 400, spoiling("&" + markOfProvider + "=%zz"), nil},
-		"nothing at all":                 {malformed, 400, func(t *testing.T, p *person) *httptest.ResponseRecorder { return p.arrive(t, "") }, nil},
+		"nothing at all":                 {malformed, 400, bringsNothing, nil},
 		"a grant that is not there":      {"This account is not connected", 404, disconnects(""), nil},
 		"a form of another site":         {"This came from another site", 403, disconnects("cross-site"), nil},
 		"a store that is down":           {wrong, 500, storeless, nil},
@@ -95,7 +95,7 @@ func failures() map[string]failure {
 		"no ID token that verifies": {provider, 502, after(func(p *person) {
 			p.fixture.google.Inject(gmailtest.Fault{Op: "certs", Body: `{"keys":[]}`})
 		}), nil},
-		"no refresh token": {provider, 502, knownAtGoogle, begins(loginWith(authflow.WithPrompt("")))},
+		"no refresh token": {provider, 502, after(func(p *person) { p.withholdRefreshToken() }), nil},
 
 		"a token endpoint that is down": {provider, 502, exchanging(gmailtest.Fault{Status: 503, Body: markOfProvider}), nil},
 		"a page for a token": {
@@ -175,6 +175,11 @@ func spoiling(with string) walk {
 	}
 }
 
+func bringsNothing(t *testing.T, p *person) *httptest.ResponseRecorder {
+	t.Helper()
+	return p.arrive(t, "")
+}
+
 func storeless(t *testing.T, p *person) *httptest.ResponseRecorder {
 	t.Helper()
 	query := p.begin(t)
@@ -191,13 +196,10 @@ func nothingDone(http.ResponseWriter, *http.Request, *authflow.Credentials) (aut
 	return 0, nil
 }
 
-// knownAtGoogle signs in as somebody who has consented before, when nothing was stored: Google sends no refresh token again.
-func knownAtGoogle(t *testing.T, p *person) *httptest.ResponseRecorder {
-	t.Helper()
-	if _, _, err := p.fixture.google.Grant(ada, gmailReadonly); err != nil {
-		t.Fatal(err)
-	}
-	return signsIn(t, p)
+// withholdRefreshToken makes the provider answer the next exchange for Ada without a refresh token, though a consent was asked for.
+func (x *fixture) withholdRefreshToken() {
+	x.google.Inject(gmailtest.Fault{Op: "token.exchange", Body: `{"access_token":"ya29.alone"}`, Times: 1})
+	x.google.Inject(gmailtest.Fault{Op: "userinfo", Body: `{"sub":"` + adaID + `","email":"` + ada + `"}`, Times: 1})
 }
 
 func disconnects(fetchSite string) walk {

@@ -2,8 +2,10 @@ package authflow
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -32,6 +34,10 @@ type Login struct {
 	// AcceptFewerScopes stores the grant even if the person unticked some scopes; Credentials.Scopes has those that are left.
 	// Otherwise the callback fails with *MissingScopesError.
 	AcceptFewerScopes bool
+
+	// Note is the application's own, say who is signed in to the application: LoginNote returns it to Success, which can
+	// compare it with who is signed in then. The browser can't read or change it. It must fit in the cookie.
+	Note string
 
 	// Options change the authorization URL. What WithHostedDomain names is checked on return.
 	Options []AuthOption
@@ -85,19 +91,47 @@ func (f *Flow) login(w http.ResponseWriter, r *http.Request, here string, opts L
 		HostedDomain: asked.params["hd"],
 		Asked:        asked.scopes,
 		Fewer:        login.AcceptFewerScopes,
+		Note:         login.Note,
+		Granted:      asked.params["include_granted_scopes"] != "",
+		Forced:       strings.Contains(asked.params["prompt"], "consent") || asked.params["approval_prompt"] != "",
 	}
+	return f.begin(w, r, a, asked)
+}
+
+// begin hands the attempt a to the browser and sends the person to the provider.
+func (f *Flow) begin(w http.ResponseWriter, r *http.Request, a *attempt, asked authRequest) error {
 	value, err := f.sealAttempt(a)
 	if err != nil {
 		return fmt.Errorf("authflow: login: %w", err)
 	}
-	cookie := f.cookie(f.cookieName(state), value, attemptLifetime)
+	cookie := f.cookie(f.cookieName(a.State), value, attemptLifetime)
 	if size := len(cookie.String()); size > maxCookieBytes {
 		return fmt.Errorf("authflow: login: the cookie would have %d bytes, browsers keep %d; ask for fewer scopes", size, maxCookieBytes)
 	}
 	f.expireAttempts(w, r)
 	http.SetCookie(w, cookie)
-	http.Redirect(w, r, f.authorizationURL(state, asked), http.StatusSeeOther)
+	http.Redirect(w, r, f.authorizationURL(a.State, asked), http.StatusSeeOther) //nolint:gosec // the provider's, of the Config
 	return nil
+}
+
+// demandConsent begins the sign-in a once more: the provider sent no refresh token, as Google does for a person who consented
+// before, and none is stored.
+func (f *Flow) demandConsent(w http.ResponseWriter, r *http.Request, a *attempt, emailAddress string) error {
+	again := *a
+	again.State, again.Ends, again.Forced = NewState(), f.now().Add(attemptLifetime).Unix(), true
+	opts := []AuthOption{WithScopes(a.Asked...), WithHostedDomain(a.HostedDomain), WithPrompt("consent")}
+	if a.Granted {
+		opts = append(opts, WithIncludeGrantedScopes())
+	}
+	return f.begin(w, r, &again, f.authRequest(emailAddress, again.State, opts))
+}
+
+type loginNote struct{}
+
+// LoginNote returns the Login.Note of the sign-in that a Success hook is called for, from the context of its request.
+func LoginNote(ctx context.Context) string {
+	note, _ := ctx.Value(loginNote{}).(string)
+	return note
 }
 
 // maxCookieBytes is what browsers keep of a cookie at least (RFC 6265 §6.1).

@@ -9,6 +9,7 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"github.com/mailgrant/mailgrant/tokenstore"
 )
@@ -38,6 +39,7 @@ const (
 	pageProvider   page = "provider"
 	pageNoGrant    page = "no-grant"
 	pageCrossSite  page = "cross-site"
+	pageAsk        page = "ask"
 	pageUnexpected page = "unexpected"
 )
 
@@ -101,6 +103,10 @@ var pageTexts = map[page]pageText{
 		http.StatusForbidden, "This came from another site",
 		"Another site sent your browser here. Nothing was changed.",
 	},
+	pageAsk: {
+		http.StatusForbidden, "The provider has a question",
+		"It can't connect your account without asking you something. Start again, and answer it.",
+	},
 	pageUnexpected: {
 		http.StatusInternalServerError, "Something went wrong",
 		"That is not your fault. Please try again in a moment.",
@@ -128,6 +134,8 @@ func pageOf(err error) page {
 			return pageDenied
 		case e.temporary():
 			return pageProvider
+		case strings.HasSuffix(e.Code, "_required"): // prompt=none was asked for
+			return pageAsk
 		case e.Code == codeOrgInternal:
 			return pageDomain
 		case e.byPolicy():
@@ -136,7 +144,7 @@ func pageOf(err error) page {
 		return pageApplicant
 	}
 	if e, ok := errors.AsType[*AccountMismatchError](err); ok {
-		if e.WantUserID != "" && e.WantUserID != e.UserID {
+		if e.wrongUser() {
 			return pageAccount
 		}
 		return pageDomain
@@ -182,6 +190,9 @@ func (f *Flow) fail(w http.ResponseWriter, r *http.Request, failure FailureFunc,
 	level := slog.LevelWarn
 	if denied, ok := errors.AsType[*AuthorizationDeniedError](why.err); ok && denied.ByUser() {
 		level = slog.LevelInfo
+	}
+	if refused, ok := errors.AsType[*CallbackError](why.err); ok && refused.Reason == CallbackForeign {
+		level = slog.LevelInfo // any scanner makes one
 	}
 	f.log.LogAttrs(r.Context(), level, "mailgrant: a person was not served",
 		slog.String("path", r.URL.Path), slog.Any("error", why.err))

@@ -50,7 +50,8 @@ func (e *ProviderError) temporary() bool {
 // applicationsFault reports whether the provider refused the application, whoever's grant it was about.
 func (e *ProviderError) applicationsFault() bool {
 	switch e.Code {
-	case "invalid_client", "deleted_client", "disabled_client", "unauthorized_client", "redirect_uri_mismatch":
+	case "invalid_client", "deleted_client", "disabled_client", "unauthorized_client", "redirect_uri_mismatch",
+		"invalid_request", "invalid_scope", "unsupported_grant_type":
 		return true
 	}
 	return false
@@ -78,6 +79,15 @@ var whatItMeans = map[string]string{
 	"invalid_scope":          "a scope is unknown, or was not granted",
 	"invalid_request":        "the request is malformed, or breaks a rule of the provider",
 	"unsupported_grant_type": "the token endpoint does not do this",
+
+	"unsupported_response_type":  "the consent endpoint does not do this",
+	"disallowed_useragent":       "the provider shows no consent page in an embedded browser; open the system's own",
+	"server_error":               "the provider is not well; try again later",
+	codeTemporarily:              "the provider is busy; try again later",
+	"login_required":             "the person has to sign in at the provider, and the prompt none forbids asking",
+	"consent_required":           "the person has to consent, and the prompt none forbids asking",
+	"interaction_required":       "the provider has to ask the person something, and the prompt none forbids it",
+	"account_selection_required": "the person has to choose an account, and the prompt none forbids asking",
 }
 
 // describe makes a line of an error code, its meaning and the provider's own words.

@@ -105,7 +105,7 @@ func TestAReloadOfAFailureShowsTheSamePage(t *testing.T) {
 			},
 		},
 		"that the provider sent no refresh token": {
-			begins(loginWith(authflow.WithPrompt(""))), func(x *fixture, _ *person) { _, _, _ = x.google.Grant(ada, gmailReadonly) },
+			nil, func(x *fixture, _ *person) { x.withholdRefreshToken() },
 			"The provider did not answer as it should",
 			func(err error) bool {
 				e, ok := errors.AsType[*authflow.NoRefreshTokenError](err)

@@ -13,9 +13,9 @@ type requirement func(*requirements)
 func (o requirement) require(r *requirements) { o(r) }
 
 // RequireUser demands that it is that user who consents, so that reconnecting one account never stores another's
-// grant. Otherwise the error is *AccountMismatchError. An empty userID demands nothing.
+// grant. Otherwise the error is *AccountMismatchError. An empty userID is nobody's.
 func RequireUser(userID string) Requirement {
-	return requirement(func(r *requirements) { r.userID = userID })
+	return requirement(func(r *requirements) { r.userID, r.anyUser = userID, false })
 }
 
 // RequireScopes demands that all of scopes are granted: Google lets people untick some. Otherwise the error
@@ -32,20 +32,22 @@ func RequireHostedDomain(domain string) Requirement {
 
 // requirements are what is known, and must be so, of one consent.
 type requirements struct {
-	userID, hostedDomain string
-	scopes               []string
-	asked                []string // which scopes the authorization asked for
+	userID       string
+	anyUser      bool // userID is not demanded
+	hostedDomain string
+	scopes       []string
+	asked        []string // which scopes the authorization asked for
 }
 
 // checkUser returns nil or the *AccountMismatchError.
 func (r requirements) checkUser(user *UserInfo) error {
 	ofDomain := r.hostedDomain == "" || strings.EqualFold(user.HostedDomain, r.hostedDomain) ||
 		r.hostedDomain == "*" && user.HostedDomain != ""
-	if ofDomain && (r.userID == "" || r.userID == user.ID) {
+	if ofDomain && (r.anyUser || r.userID == user.ID) {
 		return nil
 	}
 	return &AccountMismatchError{
-		WantUserID: r.userID, UserID: user.ID, Email: user.Email,
+		WantUserID: r.userID, UserID: user.ID, Email: user.Email, otherUser: !r.anyUser && r.userID != user.ID,
 		WantHostedDomain: r.hostedDomain, HostedDomain: user.HostedDomain,
 	}
 }

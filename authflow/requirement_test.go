@@ -199,7 +199,9 @@ func TestIdentityScopesAreNotMissed(t *testing.T) {
 	t.Parallel()
 	x := newFixture(t, gmailtest.Config{})
 	p := x.site(x.flow(t), begins(loginWith(authflow.WithScopes(gmailReadonly, "openid", "email", "profile")))).ada()
-	x.google.Inject(gmailtest.Fault{Op: "token.exchange", Body: `{"access_token":"ya29.a","refresh_token":"1//r","scope":"` + gmailReadonly + `"}`})
+	x.google.Inject(gmailtest.Fault{
+		Op: "token.exchange", Body: `{"access_token":"ya29.a","refresh_token":"1//r","scope":"` + gmailReadonly + `"}`,
+	})
 	x.google.Inject(gmailtest.Fault{Op: "userinfo", Body: `{"sub":"` + adaID + `","email":"` + ada + `"}`})
 	p.connected(t, p.begin(t), "/")
 	if got := x.stored(t).Scopes; !slices.Equal(got, []string{gmailReadonly}) {

@@ -71,7 +71,12 @@ func (f *Flow) CallbackHandler(opts CallbackOptions) http.Handler {
 		}
 		creds, a, err := f.signIn(w, r)
 		if err == nil {
-			err = renewed(opts.Success(w, r, creds))
+			err = renewed(opts.Success(w, r.WithContext(context.WithValue(r.Context(), loginNote{}, a.Note)), creds))
+		}
+		if e, ok := errors.AsType[*NoRefreshTokenError](err); ok && a != nil && !a.Forced {
+			if err = f.demandConsent(w, r, a, e.Email); err == nil {
+				return
+			}
 		}
 		if err == nil {
 			http.Redirect(w, r, a.ReturnTo, http.StatusSeeOther)

@@ -94,13 +94,14 @@ func FuzzCallbackCookie(f *testing.F) {
 	})
 }
 
-// Whatever the query of a callback is, it signs in only with the state of the browser, once, with one code and the right issuer,
-// and every other one is told apart from these without a code being sent.
+// Whatever the query of a callback is, it signs in only with the state of the browser, one code and the right issuer. Any
+// other is refused, and no code is sent.
 func FuzzCallbackQuery(f *testing.F) {
 	for _, raw := range []string{
 		"", "code=c&state=STATE", "code=c&state=STATE&iss=https://accounts.google.com", "code=c&state=STATE&iss=https://evil.example",
 		"code=c&state=STATE&state=STATE", "code=c&code=d&state=STATE", "error=access_denied&state=STATE", "error=x&code=c&state=STATE",
-		"code=c&state=%53TATE", "code=c;state=STATE", "code=%zz&state=STATE", "code=c&state=STATE&%", "state=STATE&code=c#x", "code=c&state=STATE%00",
+		"code=c&state=%53TATE", "code=c;state=STATE", "code=%zz&state=STATE", "code=c&state=STATE&%",
+		"state=STATE&code=c#x", "code=c&state=STATE%00",
 		"code=c&state=STATE&code", "error=&code=c&state=STATE", "error=%0d%0a<script>&error_description=%ff&state=STATE", "?code=c&state=STATE",
 		"code=c&state=STATE&" + strings.Repeat("x", 9000),
 	} {
@@ -141,7 +142,9 @@ func FuzzReturnTo(f *testing.F) {
 	for _, to := range elsewhere {
 		f.Add(to)
 	}
-	for _, to := range []string{"/", "/inbox?a=b&c#d", "/%2f%2fevil.example", "/a/..//evil.example", "/;/evil.example", "/\u2028//x", "/" + strings.Repeat(`"`, 511)} {
+	for _, to := range []string{
+		"/", "/inbox?a=b&c#d", "/%2f%2fevil.example", "/a/..//evil.example", "/;/evil.example", "/\u2028//x", "/" + strings.Repeat(`"`, 511),
+	} {
 		f.Add(to)
 	}
 	f.Fuzz(func(t *testing.T, to string) {

@@ -3,6 +3,7 @@ package authflow_test
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/mailgrant/mailgrant/authflow"
@@ -76,10 +77,7 @@ func TestTheURLOfAFailureStartsAgain(t *testing.T) {
 			}, false,
 		},
 		"without a refresh token": {
-			func(x *fixture, _ *person) {
-				x.google.Inject(gmailtest.Fault{Op: "token.exchange", Body: `{"access_token":"a"}`, Times: 1})
-				x.google.Inject(gmailtest.Fault{Op: "userinfo", Body: `{"sub":"` + adaID + `"}`, Times: 1})
-			}, false,
+			func(x *fixture, _ *person) { x.withholdRefreshToken() }, false,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -100,5 +98,42 @@ func TestTheURLOfAFailureStartsAgain(t *testing.T) {
 			p.google.Deny, p.google.Untick = false, nil
 			p.connected(t, p.consent(t, p.login(t, again)), "/inbox")
 		})
+	}
+}
+
+// Google sends a refresh token on the first consent only. An application that asks for no prompt, and has lost its store, would
+// otherwise send people round in circles.
+func TestAPersonWhoConsentedElsewhereIsAskedOnceMore(t *testing.T) {
+	t.Parallel()
+	x := newFixture(t, gmailtest.Config{})
+	if _, _, err := x.google.Grant(ada, gmailReadonly); err != nil {
+		t.Fatal(err)
+	}
+	begin := begins(authflow.Login{
+		UserID: adaID, Note: "the application's user 7", Options: []authflow.AuthOption{
+			authflow.WithPrompt(""), authflow.WithScopes(gmailSend), authflow.WithIncludeGrantedScopes(),
+		},
+	})
+	var note string
+	p := x.site(x.flow(t), begin, func(o *options) {
+		succeed := o.callback.Success
+		o.callback.Success = func(w http.ResponseWriter, r *http.Request, creds *authflow.Credentials) (authflow.SessionRenewal, error) {
+			note = authflow.LoginNote(r.Context())
+			return succeed(w, r, creds)
+		}
+	}).ada()
+	first := p.arrive(t, p.consent(t, p.login(t, "/login?return_to=/inbox")))
+	again := first.Header().Get("Location")
+	asked := query(t, again)
+	if first.Code != http.StatusSeeOther || asked["prompt"] != "consent" || asked["include_granted_scopes"] != "true" ||
+		!strings.Contains(asked["scope"], gmailSend) || asked["login_hint"] != ada {
+		t.Fatalf("answered %d to %v", first.Code, asked)
+	}
+	p.connected(t, p.consent(t, again), "/inbox")
+	if note != "the application's user 7" {
+		t.Errorf("Success gets the note %q", note)
+	}
+	if !x.works(t, x.stored(t).RefreshToken) {
+		t.Error("the stored refresh token does not work")
 	}
 }

@@ -70,7 +70,6 @@ func (o *Once) Claim(ctx context.Context, id string, until time.Time) (*Mark, er
 	mine := onceMark{Hash: onceHash(id), By: rand.Text(), At: o.now(), Until: until}
 	var first *Mark
 	err := o.update(ctx, mine.Hash, func(marks []onceMark) ([]onceMark, error) {
-		first = nil
 		for _, m := range marks {
 			if m.Hash == mine.Hash && m.By != mine.By {
 				first = m.mark()

@@ -167,6 +167,7 @@ func TestOneOf64ClaimersWins(t *testing.T) {
 func TestALostAnswerLetsNobodyWinTwice(t *testing.T) {
 	t.Parallel()
 	errLost := errors.New("connection lost")
+	lost := func(w write, _ func() error) error { return errors.Join(errLost, w.commit()) }
 	for name, c := range map[string]struct {
 		swap   func(w write, other func() error) error
 		unread bool // the store can't be read afterwards
@@ -174,10 +175,12 @@ func TestALostAnswerLetsNobodyWinTwice(t *testing.T) {
 		first  bool // what the claim says, where there is no error
 		again  bool // whether the next claim is the first
 	}{
-		"carried out, answer lost":       {func(w write, _ func() error) error { return errors.Join(errLost, w.commit()) }, false, nil, true, false},
+		"carried out, answer lost":       {lost, false, nil, true, false},
+		"carried out, and nothing heard": {lost, true, errLost, false, false},
 		"not carried out":                {func(write, func() error) error { return errLost }, false, errLost, false, true},
-		"carried out, tried once more":   {func(w write, _ func() error) error { return errors.Join(w.commit(), w.commit()) }, false, nil, true, false},
-		"carried out, and nothing heard": {func(w write, _ func() error) error { return errors.Join(errLost, w.commit()) }, true, errLost, false, false},
+		"carried out, tried once more": {
+			func(w write, _ func() error) error { return errors.Join(w.commit(), w.commit()) }, false, nil, true, false,
+		},
 		"carried out, tried once more, and others went on": {
 			func(w write, other func() error) error { return errors.Join(w.commit(), other(), w.commit()) }, false, nil, true, false,
 		},
