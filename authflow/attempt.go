@@ -42,7 +42,8 @@ const signIns = "mailgrant sign-ins"
 const (
 	attemptLifetime = 10 * time.Minute
 	repeatWindow    = time.Minute // in which a callback may come again, by a double click or a reload
-	maxAttempts     = 5           // of one browser: more would outgrow what servers accept of headers
+	maxAttempts     = 5           // of one browser
+	maxAttemptBytes = 5 << 10     // of all of them: servers take 8 KiB of a header, and the application has cookies, too
 )
 
 // newAttemptSeal returns what attempts are sealed with.
@@ -70,9 +71,9 @@ func (a *attempt) requirements() requirements {
 func (f *Flow) localhost() bool { return strings.HasPrefix(f.cfg.RedirectURL, "http:") }
 
 // cookiePrefix begins the names of the attempts' cookies. __Host- keeps other hosts of the domain from setting them
-// (RFC 6265bis §4.1.3.2); browsers want TLS for it. The client keeps Flows that share a host from dropping each other's.
+// (RFC 6265bis §4.1.3.2); browsers want TLS for it. Provider and client keep Flows that share a host apart.
 func (f *Flow) cookiePrefix() string {
-	sum := sha256.Sum256([]byte(f.cfg.ClientID))
+	sum := sha256.Sum256([]byte(f.cfg.Provider.Issuer + "\x00" + f.cfg.ClientID))
 	prefix := "mailgrant-" + hex.EncodeToString(sum[:4]) + "-"
 	if f.localhost() {
 		return prefix
@@ -97,6 +98,11 @@ func (f *Flow) cookie(name, value string, lifetime time.Duration) *http.Cookie {
 	return c
 }
 
+// cookieBinding is what the seal of a cookie with that name is bound to.
+func (f *Flow) cookieBinding(name string) []byte {
+	return []byte(f.cfg.Provider.Issuer + "\x00" + f.cfg.ClientID + "\x00" + name)
+}
+
 // sealAttempt returns the value of a's cookie.
 func (f *Flow) sealAttempt(a *attempt) (string, error) {
 	var plain bytes.Buffer
@@ -105,7 +111,7 @@ func (f *Flow) sealAttempt(a *attempt) (string, error) {
 	if err := enc.Encode(a); err != nil {
 		return "", err
 	}
-	sealed := f.attempts().Seal(nil, nil, plain.Bytes(), []byte(f.cfg.ClientID+"\x00"+f.cookieName(a.State)))
+	sealed := f.attempts().Seal(nil, nil, plain.Bytes(), f.cookieBinding(f.cookieName(a.State)))
 	return base64.RawURLEncoding.EncodeToString(sealed), nil
 }
 
@@ -121,7 +127,7 @@ func (f *Flow) openAttempt(c *http.Cookie) (*attempt, error) {
 	if err != nil {
 		return nil, errBadCookie
 	}
-	plain, err := f.attempts().Open(nil, nil, sealed, []byte(f.cfg.ClientID+"\x00"+c.Name))
+	plain, err := f.attempts().Open(nil, nil, sealed, f.cookieBinding(c.Name))
 	if err != nil {
 		return nil, errBadCookie
 	}
@@ -150,10 +156,12 @@ func (f *Flow) attemptOf(r *http.Request, state string) (*attempt, *http.Cookie,
 	return a, c, nil
 }
 
-// expireAttempts tells the browser to drop attempts: those that are over, and the oldest where there would be too many.
-func (f *Flow) expireAttempts(w http.ResponseWriter, r *http.Request) {
+// expireAttempts tells the browser to drop attempts: those that are over, and the oldest where, with fresh, there would be too
+// many, or too much of them.
+func (f *Flow) expireAttempts(w http.ResponseWriter, r *http.Request, fresh *http.Cookie) {
 	type kept struct {
 		name string
+		size int
 		ends int64
 	}
 	var alive []kept
@@ -162,15 +170,18 @@ func (f *Flow) expireAttempts(w http.ResponseWriter, r *http.Request) {
 			continue
 		}
 		if a, err := f.openAttempt(c); err == nil && f.now().Unix() < a.Ends {
-			alive = append(alive, kept{c.Name, a.Ends})
+			alive = append(alive, kept{c.Name, len(c.Name) + len(c.Value), a.Ends})
 		} else {
 			http.SetCookie(w, f.cookie(c.Name, "", 0))
 		}
 	}
 	// Browsers send the oldest first (RFC 6265 §5.4), which tells apart those of one second.
 	slices.SortStableFunc(alive, func(a, b kept) int { return cmp.Compare(a.ends, b.ends) })
-	for _, k := range alive[:max(0, len(alive)-(maxAttempts-1))] {
-		http.SetCookie(w, f.cookie(k.name, "", 0))
+	room := maxAttemptBytes - len(fresh.Name) - len(fresh.Value)
+	for i, k := range slices.Backward(alive) {
+		if room -= k.size; room < 0 || len(alive)-i >= maxAttempts {
+			http.SetCookie(w, f.cookie(k.name, "", 0))
+		}
 	}
 }
 

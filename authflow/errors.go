@@ -214,7 +214,7 @@ func (e *MissingScopesError) LogValue() slog.Value {
 }
 
 // A CallbackError says that a request to the redirect URL is not one that a sign-in of this browser waits for. Nothing was
-// exchanged or stored. The person can start again.
+// exchanged or stored for it. The person can start again.
 type CallbackError struct {
 	Reason CallbackReason
 	Err    error `json:"-"`

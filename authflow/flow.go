@@ -46,8 +46,9 @@ type Config struct {
 	SessionKey []byte
 
 	// IndexRefreshTokens keeps keyed hashes of refresh tokens in Store, so that MarkTokenRevoked finds a grant by a hint:
-	// package risc needs that for events about a single token. It costs two small records for each grant. The key is
-	// derived from SessionKey. After switching it on for grants that are there, call ReindexTokens once.
+	// package risc needs that for events about a single token. It costs two small records for each grant, and a read at each
+	// refresh. The key is derived from SessionKey, or without one from ClientSecret, as verifiers are. After switching it on,
+	// or changing that key, each grant is entered at its next refresh, or all at once by ReindexTokens.
 	IndexRefreshTokens bool
 
 	// HTTPClient speaks to the provider. Nil: a client of the Flow's own. The Flow uses it
@@ -88,7 +89,7 @@ type Flow struct {
 	attempts    func() cipher.AEAD    // seals sign-ins in cookies
 	signIns     *tokenstore.Once      // those that are finished, by state
 
-	index         tokenstore.TokenStore // of refresh tokens
+	index         *tokenstore.Grants // of refresh tokens
 	tokenIndexKey func() []byte
 	slots         slots
 	unsaved       unsaved
@@ -134,6 +135,10 @@ func New(cfg Config) (*Flow, error) {
 	if err != nil {
 		return nil, &ConfigError{Field: "SessionKey", Problem: err.Error(), Err: err}
 	}
+	index, err := tokenstore.NewGrants(tokenstore.Namespace(cfg.Store, tokenIndex), cfg.Keys)
+	if err != nil {
+		return nil, &ConfigError{Field: "Keys", Problem: err.Error(), Err: err}
+	}
 	indexKey, err := newIndexKey(sessionKey)
 	if err != nil {
 		return nil, &ConfigError{Field: "SessionKey", Problem: err.Error(), Err: err}
@@ -157,7 +162,7 @@ func New(cfg Config) (*Flow, error) {
 		imports:     imports,
 		attempts:    func() cipher.AEAD { return attempts },
 		signIns:     signIns,
-		index:       tokenstore.Namespace(cfg.Store, tokenIndex),
+		index:       index,
 
 		tokenIndexKey: func() []byte { return indexKey },
 

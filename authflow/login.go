@@ -108,7 +108,7 @@ func (f *Flow) begin(w http.ResponseWriter, r *http.Request, a *attempt, asked a
 	if size := len(cookie.String()); size > maxCookieBytes {
 		return fmt.Errorf("authflow: login: the cookie would have %d bytes, browsers keep %d; ask for fewer scopes", size, maxCookieBytes)
 	}
-	f.expireAttempts(w, r)
+	f.expireAttempts(w, r, cookie)
 	http.SetCookie(w, cookie)
 	http.Redirect(w, r, f.authorizationURL(a.State, asked), http.StatusSeeOther) //nolint:gosec // the provider's, of the Config
 	return nil

@@ -24,10 +24,10 @@ func RequireScopes(scopes ...string) Requirement {
 	return requirement(func(r *requirements) { r.scopes = append(r.scopes, scopes...) })
 }
 
-// RequireHostedDomain demands an account of that Google Workspace domain, or for "*" of any. Otherwise the error is
-// *AccountMismatchError. WithHostedDomain only suggests such accounts.
+// RequireHostedDomain demands an account of that Google Workspace domain, or for "*" of any; an empty domain is nobody's.
+// Otherwise the error is *AccountMismatchError. WithHostedDomain only suggests such accounts.
 func RequireHostedDomain(domain string) Requirement {
-	return requirement(func(r *requirements) { r.hostedDomain = domain })
+	return requirement(func(r *requirements) { r.hostedDomain, r.noDomain = domain, domain == "" })
 }
 
 // requirements are what is known, and must be so, of one consent.
@@ -35,14 +35,15 @@ type requirements struct {
 	userID       string
 	anyUser      bool // userID is not demanded
 	hostedDomain string
+	noDomain     bool // an empty one is demanded
 	scopes       []string
 	asked        []string // which scopes the authorization asked for
 }
 
 // checkUser returns nil or the *AccountMismatchError.
 func (r requirements) checkUser(user *UserInfo) error {
-	ofDomain := r.hostedDomain == "" || strings.EqualFold(user.HostedDomain, r.hostedDomain) ||
-		r.hostedDomain == "*" && user.HostedDomain != ""
+	ofDomain := !r.noDomain && (r.hostedDomain == "" || strings.EqualFold(user.HostedDomain, r.hostedDomain) ||
+		r.hostedDomain == "*" && user.HostedDomain != "")
 	if ofDomain && (r.anyUser || r.userID == user.ID) {
 		return nil
 	}

@@ -112,6 +112,11 @@ func (f *Flow) signIn(w http.ResponseWriter, r *http.Request) (*Credentials, *at
 	}
 	a, cookie, refused := f.attemptOf(r, query.Get("state"))
 	if refused != nil {
+		// One that was finished in the last minute may come again after it.
+		if first, err := f.signIns.Look(r.Context(), query.Get("state")); refused.Reason == CallbackExpired && err == nil {
+			creds, err := f.repeat(r.Context(), a, first)
+			return creds, a, err
+		}
 		return nil, a, refused
 	}
 	code, state, err := f.ParseCallback(query)
@@ -129,7 +134,7 @@ func (f *Flow) signIn(w http.ResponseWriter, r *http.Request) (*Credentials, *at
 		return nil, a, fmt.Errorf("authflow: callback: %w", err)
 	}
 	if earlier != nil {
-		creds, err := f.repeat(r.Context(), state, earlier)
+		creds, err := f.repeat(r.Context(), a, earlier)
 		return creds, a, err
 	}
 	creds, err := f.getCredentials(ctx, code, state, a.requirements())
@@ -212,7 +217,7 @@ func (f *Flow) settle(state string, creds *Credentials, err error) {
 
 // repeat returns what became of a sign-in whose callback came before, here or in another process. The code is not sent again:
 // a provider may end the grant for that (RFC 6749 §4.1.2).
-func (f *Flow) repeat(ctx context.Context, state string, first *tokenstore.Mark) (*Credentials, error) {
+func (f *Flow) repeat(ctx context.Context, a *attempt, first *tokenstore.Mark) (*Credentials, error) {
 	ctx, cancel := context.WithTimeout(ctx, signInTimeout+storeTimeout)
 	defer cancel()
 	if f.now().Sub(first.At) > repeatWindow {
@@ -221,11 +226,11 @@ func (f *Flow) repeat(ctx context.Context, state string, first *tokenstore.Mark)
 	mark := first
 	for pauses := 0; ; pauses++ {
 		if mark.Note != nil {
-			return f.repeated(ctx, mark.Note)
+			return f.repeated(ctx, a, mark.Note)
 		}
 		err := polling.wait(ctx, pauses)
 		if err == nil {
-			mark, err = f.signIns.Look(ctx, state)
+			mark, err = f.signIns.Look(ctx, a.State)
 		}
 		switch {
 		case err == nil:
@@ -238,7 +243,7 @@ func (f *Flow) repeat(ctx context.Context, state string, first *tokenstore.Mark)
 }
 
 // repeated returns what a note says of a sign-in.
-func (f *Flow) repeated(ctx context.Context, note []byte) (*Credentials, error) {
+func (f *Flow) repeated(ctx context.Context, a *attempt, note []byte) (*Credentials, error) {
 	var o outcome
 	if err := json.Unmarshal(note, &o); err != nil {
 		return nil, fmt.Errorf("authflow: callback: the note of the sign-in: %w", err)
@@ -246,5 +251,11 @@ func (f *Flow) repeated(ctx context.Context, note []byte) (*Credentials, error) 
 	if o.UserID == "" {
 		return nil, &CallbackError{Reason: CallbackRepeated, Err: o.err(), page: o.Page}
 	}
-	return f.GetStoredCredentials(ctx, o.UserID)
+	creds, err := f.GetStoredCredentials(ctx, o.UserID)
+	if ended, ok := errors.AsType[*ReauthorizationRequiredError](err); ok {
+		own := *ended // others share it
+		own.AuthorizationURL = a.Login
+		return nil, &own
+	}
+	return creds, err
 }

@@ -4,15 +4,14 @@ import (
 	"context"
 	"crypto/hkdf"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/sha512"
 	"crypto/subtle"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mailgrant/mailgrant/tokenstore"
@@ -22,7 +21,7 @@ import (
 // See https://developers.google.com/identity/protocols/risc#token_identifiers.
 type TokenHint struct {
 	Prefix       string // its first 16 characters
-	DoubleSHA512 string // base64 of SHA-512(SHA-512(token))
+	DoubleSHA512 string // base64, of any alphabet, of SHA-512(SHA-512(token))
 }
 
 const hintPrefix = 16 // characters
@@ -42,52 +41,94 @@ func doubleSHA512(token string) string {
 	return base64.StdEncoding.EncodeToString(twice[:])
 }
 
-// names reports whether h names that refresh token.
+// names reports whether h names that refresh token. How long it takes tells nothing about the token.
 func (h TokenHint) names(refreshToken string) bool {
-	return slices.ContainsFunc(hints(refreshToken), func(own TokenHint) bool {
-		return subtle.ConstantTimeCompare([]byte(h.text()), []byte(own.text())) == 1
-	})
+	same := 0
+	for _, own := range hints(refreshToken) {
+		same |= subtle.ConstantTimeCompare([]byte(h.text()), []byte(own.text()))
+	}
+	return same == 1 && refreshToken != ""
 }
 
-func (h TokenHint) text() string { return h.Prefix + "\x00" + h.DoubleSHA512 }
+// standardBase64 turns the alphabet of URLs into the other one (RFC 4648 §5).
+var standardBase64 = strings.NewReplacer("-", "+", "_", "/")
+
+func (h TokenHint) text() string {
+	return h.Prefix + "\x00" + strings.TrimRight(standardBase64.Replace(h.DoubleSHA512), "=")
+}
+
+// TokenOwner returns whose stored refresh token hint names. It needs Config.IndexRefreshTokens.
+//
+// Errors: tokenstore.ErrNotFound, wrapped, if no stored grant has such a token; what the store answers otherwise.
+func (f *Flow) TokenOwner(ctx context.Context, hint TokenHint) (userID string, err error) {
+	userID, err = f.firstNamed(ctx, hint, func(userID string) error {
+		grant, err := f.grants.Get(ctx, userID)
+		if err == nil && !hint.names(grant.RefreshToken) {
+			return errSuperseded
+		}
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("authflow: find the owner of a token: %w", err)
+	}
+	return userID, nil
+}
 
 // MarkTokenRevoked is MarkRevoked for the grant whose stored refresh token hint names, and returns whose it is. It needs
 // Config.IndexRefreshTokens.
 //
 // Errors: tokenstore.ErrNotFound, wrapped, if no stored grant has such a token; what the store answers otherwise.
 func (f *Flow) MarkTokenRevoked(ctx context.Context, hint TokenHint, reason tokenstore.Reason) (userID string, err error) {
-	_, entry, err := f.readIndex(ctx, f.indexKey(hint))
-	if err != nil {
-		return "", fmt.Errorf("authflow: mark the grant of a token revoked: %w", err)
-	}
-	for _, userID := range entry {
+	userID, err = f.firstNamed(ctx, hint, func(userID string) error {
 		_, err := f.markRevoked(ctx, userID, reason, func(_ context.Context, grant *tokenstore.Grant) error {
 			if !hint.names(grant.RefreshToken) {
-				return errSuperseded // the index is behind, or of several tokens that begin alike another is meant
+				return errSuperseded
 			}
 			return nil
 		})
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("authflow: mark the grant of a token revoked: %w", err)
+	}
+	return userID, nil
+}
+
+// firstNamed returns the first user with whom try succeeds, of those whose refresh token hint may name. Where the index is
+// behind, or another of several tokens that begin alike is meant, try says errSuperseded.
+func (f *Flow) firstNamed(ctx context.Context, hint TokenHint, try func(userID string) error) (string, error) {
+	if !f.cfg.IndexRefreshTokens {
+		return "", tokenstore.ErrNotFound
+	}
+	entry, err := f.readIndex(ctx, f.indexKey(hint))
+	if err != nil {
+		return "", err
+	}
+	failed := tokenstore.ErrNotFound
+	for _, userID := range entry.Scopes {
+		err := try(userID)
 		if err == nil {
 			return userID, nil
 		}
 		if !superseded(err) {
-			return "", fmt.Errorf("authflow: mark the grant of a token revoked: %w", err)
+			failed = err // of the others, one may still be meant
 		}
 	}
-	return "", fmt.Errorf("authflow: mark the grant of a token revoked: %w", tokenstore.ErrNotFound)
+	return "", failed
 }
 
-// MarkRevokedBefore is MarkRevoked for what was told to have happened at that time: a consent that is newer is left alone. It
-// reports whether the grant had not been marked before.
+// eventSkew is by how much the clock of whoever tells of an event may differ, and how much a time in whole seconds leaves open.
+const eventSkew = 5 * time.Second
+
+// MarkRevokedBefore is MarkRevoked for what was told to have happened at that time: a consent that is newer by more than 5 s,
+// which clocks may differ, is left alone. It reports whether the grant that was told of has ended, now or before.
 //
 // Errors: as MarkRevoked.
 func (f *Flow) MarkRevokedBefore(ctx context.Context, userID string, reason tokenstore.Reason, at time.Time) (bool, error) {
-	marked := false
 	_, err := f.markRevoked(ctx, userID, reason, func(_ context.Context, grant *tokenstore.Grant) error {
-		if grant.CreatedAt.After(at) {
+		if grant.CreatedAt.After(at.Add(eventSkew)) {
 			return errSuperseded
 		}
-		marked = !grant.Status.Revoked
 		return nil
 	})
 	if errors.Is(err, errSuperseded) {
@@ -96,12 +137,13 @@ func (f *Flow) MarkRevokedBefore(ctx context.Context, userID string, reason toke
 	if err != nil {
 		return false, fmt.Errorf("authflow: mark the grant revoked: %w", err)
 	}
-	return marked, nil
+	return true, nil
 }
 
 // tokenIndex is the namespace, in the Flow's own store, of the index: which users' refresh tokens may be named by a hint. A key
-// is a keyed hash of the hint, so that the store learns nothing of a token. What is found is compared with the stored
-// grant before it counts: an entry that is stale, or was tampered with, does no harm.
+// is a keyed hash of the hint, so that the store learns nothing of a token, and an entry is sealed as a grant is, with
+// the user IDs for its scopes: that way tokenstore.Reencrypt finds it. What is found is compared with the stored grant before it
+// counts: an entry that is stale does no harm.
 const tokenIndex = "mailgrant token index"
 
 const maxIndexed = 16 // users for one hint: of prefixes, two are hardly ever alike
@@ -117,90 +159,112 @@ func (f *Flow) indexKey(h TokenHint) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// reindex notes that userID has the refresh token next in place of old. Either may be empty. Trouble is told, and does not matter
-// more: without its entry a token is found dead at its next refresh.
+// reindex notes that userID has the refresh token next in place of old. Either may be empty. Where they are the same it sees to
+// it that the index has the token: the index may have been down then, or off. Trouble is told, and does not matter more: the next
+// refresh comes here again.
 func (f *Flow) reindex(ctx context.Context, userID, old, next string) {
-	if !f.cfg.IndexRefreshTokens || old == next {
+	if !f.cfg.IndexRefreshTokens || old == "" && next == "" {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
-	var failed []error
-	change := func(token string, add bool) {
-		if token == "" {
-			return
-		}
-		for _, h := range hints(token) {
-			failed = append(failed, f.changeIndex(ctx, f.indexKey(h), userID, add))
-		}
+	var err error
+	if old == next {
+		err = f.enterIndex(ctx, userID, next)
+	} else {
+		err = errors.Join(f.changeIndex(ctx, userID, next, "", true), f.changeIndex(ctx, userID, old, next, false))
 	}
-	change(next, true)
-	change(old, false)
-	if err := errors.Join(failed...); err != nil {
+	if err != nil {
 		f.observe(Event{Kind: StoreTrouble, UserID: userID, Err: fmt.Errorf("the index of refresh tokens: %w", err)})
 	}
 }
 
 // ReindexTokens enters the refresh tokens of all stored grants in the index: once, after Config.IndexRefreshTokens was switched
-// on or SessionKey was changed. Grants that can't be read are passed over.
+// on or SessionKey was changed. Otherwise each is entered at its next refresh. Grants that can't be read are passed over.
 //
 // Errors: errors.ErrUnsupported, wrapped, if the store can't list; what the store answers otherwise.
 func (f *Flow) ReindexTokens(ctx context.Context) error {
+	if !f.cfg.IndexRefreshTokens {
+		return nil
+	}
 	for grant, err := range f.grants.All(ctx) {
 		if _, unreadable := errors.AsType[*tokenstore.UnsealError](err); unreadable {
 			continue
 		}
+		if err == nil {
+			err = f.enterIndex(ctx, grant.UserID, grant.RefreshToken)
+		}
 		if err != nil {
 			return fmt.Errorf("authflow: index refresh tokens: %w", err)
 		}
-		f.reindex(ctx, grant.UserID, "", grant.RefreshToken)
 	}
 	return nil
 }
 
-// changeIndex adds userID to an entry, or removes it.
-func (f *Flow) changeIndex(ctx context.Context, key, userID string, add bool) error {
+// enterIndex adds a refresh token to the index if it is not there.
+func (f *Flow) enterIndex(ctx context.Context, userID, token string) error {
+	if token == "" {
+		return nil
+	}
+	last, err := f.readIndex(ctx, f.indexKey(hints(token)[0])) // see changeIndex
+	if err != nil || slices.Contains(last.Scopes, userID) {
+		return err
+	}
+	return f.changeIndex(ctx, userID, token, "", true)
+}
+
+// changeIndex adds userID to all entries of a token, or removes it from them, but for those of keep, which may begin alike. The
+// hash is added last: who finds it finds all.
+func (f *Flow) changeIndex(ctx context.Context, userID, token, keep string, add bool) error {
+	if token == "" {
+		return nil
+	}
+	var failed []error
+	for _, h := range slices.Backward(hints(token)) {
+		if keep != "" && h.names(keep) {
+			continue
+		}
+		failed = append(failed, f.changeEntry(ctx, f.indexKey(h), userID, add))
+	}
+	return errors.Join(failed...)
+}
+
+func (f *Flow) changeEntry(ctx context.Context, key, userID string, add bool) error {
 	for tries := 1; ; tries++ {
-		version, entry, err := f.readIndex(ctx, key)
+		entry, err := f.readIndex(ctx, key)
 		if err != nil {
 			return err
 		}
-		i := slices.Index(entry, userID)
+		i := slices.Index(entry.Scopes, userID)
 		switch {
 		case add == (i >= 0):
 			return nil
 		case add:
-			entry = append(entry, userID)
-			entry = entry[max(len(entry)-maxIndexed, 0):]
+			entry.Scopes = append(entry.Scopes, userID)
+			entry.Scopes = entry.Scopes[max(len(entry.Scopes)-maxIndexed, 0):]
 		default:
-			entry = slices.Delete(entry, i, i+1)
+			entry.Scopes = slices.Delete(entry.Scopes, i, i+1)
 		}
-		var next tokenstore.Record
-		if len(entry) > 0 {
-			next.Version = rand.Text()
-			if next.Data, err = json.Marshal(entry); err != nil {
-				return err
-			}
+		entry.UpdatedAt = f.now()
+		if len(entry.Scopes) > 0 {
+			err = f.index.Put(ctx, entry)
+		} else {
+			err = f.index.Remove(ctx, entry)
 		}
-		err = f.index.Swap(ctx, key, version, next)
 		if err == nil || !errors.Is(err, tokenstore.ErrConflict) || tries == attempts || polling.wait(ctx, tries-1) != nil {
 			return err
 		}
 	}
 }
 
-// readIndex returns an entry, which may be empty, and its version.
-func (f *Flow) readIndex(ctx context.Context, key string) (string, []string, error) {
-	rec, err := f.index.Get(ctx, key)
+// readIndex returns an entry, which may be empty. One that can't be read is as good as empty, and can be replaced.
+func (f *Flow) readIndex(ctx context.Context, key string) (*tokenstore.Grant, error) {
+	entry, err := f.index.Get(ctx, key)
+	if unreadable, ok := errors.AsType[*tokenstore.UnsealError](err); ok {
+		return unreadable.Replacement(), nil
+	}
 	if errors.Is(err, tokenstore.ErrNotFound) {
-		return "", nil, nil
+		return &tokenstore.Grant{UserID: key}, nil
 	}
-	if err != nil {
-		return "", nil, err
-	}
-	var entry []string
-	if json.Unmarshal(rec.Data, &entry) != nil {
-		entry = nil
-	}
-	return rec.Version, entry, nil
+	return entry, err
 }

@@ -159,7 +159,7 @@ func (o *Once) update(ctx context.Context, hash string, change func([]onceMark) 
 }
 
 // read returns the version of a record and what in it is not past. One that can't be opened, since its key was dropped say, is
-// as good as empty: what it remembered is minutes old at most.
+// as good as empty: Reencrypt passes it over, and what it remembered is claimed once more at worst.
 func (o *Once) read(ctx context.Context, hash string) (string, []onceMark, error) {
 	key := onceKey(hash)
 	rec, err := o.store.Get(ctx, key)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/mailgrant/mailgrant/authflow"
@@ -56,8 +58,12 @@ type Event struct {
 	UserID string    // empty where the event names none, and of TokenRevoked where no grant has the token
 	Reason string    // of AccountDisabled
 	State  string    // of Verification
-	Marked bool      // whether the user's grant ended by it here
+	Marked bool      // whether the grant that it is about has ended here, by it or before
+}
 
+// A notice is an Event on its way.
+type notice struct {
+	Event
 	hint authflow.TokenHint // of TokenRevoked
 }
 
@@ -65,9 +71,23 @@ type Event struct {
 type token struct {
 	Issuer   string                     `json:"iss"`
 	Audience audience                   `json:"aud"`
-	IssuedAt json.Number                `json:"iat"`
+	IssuedAt seconds                    `json:"iat"`
+	Expiry   seconds                    `json:"exp"` // which a security event token should not have
 	ID       string                     `json:"jti"`
 	Events   map[EventType]eventPayload `json:"events"`
+}
+
+// seconds is a time as JWTs write it (RFC 7519 §2).
+type seconds struct{ time.Time }
+
+func (s *seconds) UnmarshalJSON(data []byte) error {
+	const year10000 = 253402300800
+	n, err := strconv.ParseFloat(string(data), 64)
+	if err != nil || n < 0 || n >= year10000 {
+		return errors.New("a time is no number of seconds")
+	}
+	s.Time = time.Unix(int64(n), 0)
+	return nil
 }
 
 // audience is one text or several.
@@ -107,37 +127,42 @@ type subject struct {
 // maxEvents is how many events a token may hold. Google sends one.
 const maxEvents = 16
 
-// events returns what t tells, in a fixed order.
-func (t *token) events(at time.Time) ([]Event, error) {
+// notices returns what t tells, in a fixed order.
+func (t *token) notices() ([]notice, error) {
 	if len(t.Events) == 0 || len(t.Events) > maxEvents {
 		return nil, fmt.Errorf("the token holds %d events", len(t.Events))
 	}
-	var events []Event
+	var notices []notice
 	for _, kind := range slices.Sorted(maps.Keys(t.Events)) {
 		payload := t.Events[kind]
-		e := Event{Type: kind, ID: t.ID, At: at, Reason: payload.Reason, State: payload.State}
+		n := notice{Event: Event{Type: kind, ID: t.ID, At: t.IssuedAt.Time, Reason: payload.Reason, State: payload.State}}
 		s := payload.Subject
 		switch {
 		case kind == TokenRevoked:
-			switch {
-			case s.TokenType != "" && s.TokenType != "refresh_token":
-			case s.Algorithm == "prefix":
-				e.hint.Prefix = s.Token
-			case s.Algorithm == "hash_base64_sha512_sha512":
-				e.hint.DoubleSHA512 = s.Token
-			}
+			n.hint = s.hint()
 		case s.Sub != "":
-			if !googles(s.Issuer) {
+			// The claims of an ID token need not say again whose they are.
+			if !sameIssuer(s.Issuer, t.Issuer) && (s.Issuer != "" || s.Type != "id_token_claims") {
 				return nil, errors.New("the subject is another issuer's")
 			}
-			e.UserID = s.Sub
+			n.UserID = s.Sub
 		}
-		events = append(events, e)
+		notices = append(notices, n)
 	}
-	return events, nil
+	return notices, nil
 }
 
-// googles reports whether issuer is Google, in either of the spellings of its documents.
-func googles(issuer string) bool {
-	return issuer == "https://accounts.google.com/" || issuer == "https://accounts.google.com"
+// hint returns how s names a refresh token. The zero TokenHint names none.
+func (s subject) hint() authflow.TokenHint {
+	switch {
+	case s.TokenType != "" && s.TokenType != "refresh_token":
+	case s.Algorithm == "prefix":
+		return authflow.TokenHint{Prefix: s.Token}
+	case s.Algorithm == "hash_base64_sha512_sha512":
+		return authflow.TokenHint{DoubleSHA512: s.Token}
+	}
+	return authflow.TokenHint{}
 }
+
+// sameIssuer reports whether a and b are one issuer: Google's documents write it with a trailing slash, its tokens without.
+func sameIssuer(a, b string) bool { return strings.TrimSuffix(a, "/") == strings.TrimSuffix(b, "/") }

@@ -234,6 +234,10 @@ func sign(alg jose.SignatureAlgorithm, key any, kid string, claims map[string]an
 	if err != nil {
 		panic(err)
 	}
+	return serialized(signer, claims)
+}
+
+func serialized(signer jose.Signer, claims map[string]any) string {
 	payload, err := json.Marshal(claims)
 	if err != nil {
 		panic(err)

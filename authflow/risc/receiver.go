@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -16,7 +17,6 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/mailgrant/mailgrant/authflow"
-	"github.com/mailgrant/mailgrant/internal/keyset"
 	"github.com/mailgrant/mailgrant/tokenstore"
 )
 
@@ -30,15 +30,16 @@ type Config struct {
 	Store tokenstore.TokenStore
 	Keys  tokenstore.AEAD
 
-	// Handle is told of every event after the grant was marked. An error makes Google deliver again. It is called at least
-	// once for each event, and twice only if a delivery was repeated while the first was under way, or cut short. Nil: nobody
-	// is told.
+	// Handle is told of every event after the grants were marked. It has 30 s. An error makes Google deliver again, and Handle is
+	// told again of all events of that token. Otherwise it is told once, over all processes that share Store, unless one of them
+	// ended in between. Nil: nobody is told.
 	Handle func(ctx context.Context, e Event) error
 
-	// HTTPClient fetches Google's configuration and keys. Nil: a client with a timeout of 10 s.
+	// HTTPClient fetches Google's configuration and keys, within 10 s and twice a minute at most. Nil: a client of the Receiver's
+	// own.
 	HTTPClient *http.Client
 
-	// ConfigurationURL is where Google says which keys it signs with. Empty:
+	// ConfigurationURL is where Google says which keys it signs with: an issuer and "/.well-known/risc-configuration". Empty:
 	// https://accounts.google.com/.well-known/risc-configuration.
 	ConfigurationURL string
 
@@ -86,7 +87,11 @@ func NewReceiver(ctx context.Context, flow *authflow.Flow, cfg Config) (*Receive
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	if cfg.ConfigurationURL == "" {
-		cfg.ConfigurationURL = configurationURL
+		cfg.ConfigurationURL = googleURL
+	}
+	if u, err := url.Parse(cfg.ConfigurationURL); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" ||
+		!strings.HasSuffix(cfg.ConfigurationURL, wellKnown) {
+		return nil, fmt.Errorf("risc: new receiver: ConfigurationURL %q does not end in %s", cfg.ConfigurationURL, wellKnown)
 	}
 	seen, err := tokenstore.NewOnce(tokenstore.Namespace(cfg.Store, namespace), cfg.Keys, cfg.Now)
 	if err != nil {
@@ -134,83 +139,82 @@ func (r *Receiver) receive(w http.ResponseWriter, req *http.Request) error {
 	if err != nil {
 		return &refusal{"invalid_request", "the token can't be read, or is too long"}
 	}
-	events, err := r.verify(req.Context(), strings.TrimSpace(string(body)))
+	t, err := r.verify(req.Context(), strings.TrimSpace(string(body)))
 	if err != nil {
 		return err
 	}
-	return r.take(context.WithoutCancel(req.Context()), events)
+	notices, err := t.notices()
+	if err != nil {
+		return &refusal{"invalid_request", err.Error()}
+	}
+	// The jti is unique to a stream, and the audience to a project.
+	id := strings.Join(t.Audience, " ") + " " + t.ID
+	// Google may hang up: what is begun is finished.
+	return r.take(context.WithoutCancel(req.Context()), id, notices)
 }
 
-// verify returns the events of a token that Google signed for one of the audiences.
-func (r *Receiver) verify(ctx context.Context, raw string) ([]Event, error) {
-	if _, err := jose.ParseSignedCompact(raw, []jose.SignatureAlgorithm{jose.RS256}); err != nil {
+// verify returns a token that Google signed for one of the audiences.
+func (r *Receiver) verify(ctx context.Context, raw string) (*token, error) {
+	signed, err := jose.ParseSignedCompact(raw, []jose.SignatureAlgorithm{jose.RS256})
+	if err != nil {
 		return nil, &refusal{"invalid_request", "the body is no JWT that is signed with RS256"}
 	}
-	plain, err := r.keys.VerifySignature(ctx, raw)
-	if keyset.Unreachable(err) {
-		return nil, fmt.Errorf("risc: fetch Google's keys: %w", err)
+	header := signed.Signatures[0].Protected
+	if !typeOfEvents(header.ExtraHeaders[jose.HeaderType]) {
+		return nil, &refusal{"invalid_request", "the JWT is of another type than secevent+jwt"}
+	}
+	key, issuer, err := r.keys.find(ctx, header.KeyID)
+	if errors.Is(err, errUnknownKey) {
+		return nil, &refusal{"invalid_key", "the key is none of Google's"}
 	}
 	if err != nil {
-		return nil, &refusal{"invalid_key", "the signature is by no key of Google's"}
+		return nil, fmt.Errorf("risc: Google's keys: %w", err)
 	}
-	var t token
-	if err := json.Unmarshal(plain, &t); err != nil {
+	plain, err := signed.Verify(key)
+	if err != nil {
+		return nil, &refusal{"invalid_key", "the signature is not Google's"}
+	}
+	t := new(token)
+	if err := json.Unmarshal(plain, t); err != nil {
 		return nil, &refusal{"invalid_request", "the claims have the wrong types"}
 	}
-	issuedAt, err := t.IssuedAt.Float64()
-	at := time.Unix(int64(issuedAt), 0)
+	if refused := r.check(t, issuer); refused != nil {
+		return nil, refused
+	}
+	return t, nil
+}
+
+// check returns nil or what is wrong with the claims of a token (RFC 8417 §2.2).
+func (r *Receiver) check(t *token, issuer string) *refusal {
 	now := r.cfg.Now()
 	switch {
-	case !googles(t.Issuer):
-		return nil, &refusal{"invalid_issuer", "the issuer is not Google"}
+	case !sameIssuer(t.Issuer, issuer):
+		return &refusal{"invalid_issuer", "the issuer is not the one whose keys these are"}
 	case !slices.ContainsFunc(t.Audience, func(a string) bool { return slices.Contains(r.cfg.Audiences, a) }):
-		return nil, &refusal{"invalid_audience", "the token is for another client"}
+		return &refusal{"invalid_audience", "the token is for another client"}
 	case t.ID == "" || len(t.ID) > 1024:
-		return nil, &refusal{"invalid_request", "the token has no jti that can be remembered"}
-	case err != nil || at.After(now.Add(clockSkew)):
-		return nil, &refusal{"invalid_request", "the token has no iat, or one in the future"}
-	case at.Before(now.Add(-oldest)):
-		return nil, &refusal{"invalid_request", "the token is older than a week"}
+		return &refusal{"invalid_request", "the token has no jti that can be remembered"}
+	case t.IssuedAt.IsZero() || t.IssuedAt.After(now.Add(clockSkew)):
+		return &refusal{"invalid_request", "the token has no iat, or one in the future"}
+	case t.IssuedAt.Before(now.Add(-oldest)):
+		return &refusal{"invalid_request", "the token is older than a week"}
+	case !t.Expiry.IsZero() && t.Expiry.Before(now.Add(-clockSkew)):
+		// None is needed, and Google sends none. But who sets one means it (RFC 7519 §4.1.4).
+		return &refusal{"invalid_request", "the token has expired"}
 	}
-	events, err := t.events(at)
-	if err != nil {
-		return nil, &refusal{"invalid_request", err.Error()}
-	}
-	return events, nil
+	return nil
 }
 
-// take marks grants and tells the application, unless all of it was done before. What fails is done again with the next delivery:
-// marking twice changes nothing.
-func (r *Receiver) take(ctx context.Context, events []Event) error {
-	id := events[0].ID
-	if _, err := r.seen.Look(ctx, id); !errors.Is(err, tokenstore.ErrNotFound) {
-		return err
+// typeOfEvents reports whether a JWT with that header "typ" can be a security event token. It should say so (RFC 8417 §2.3), but
+// Google does not promise that.
+func typeOfEvents(typ any) bool {
+	if typ == nil {
+		return true
 	}
-	for _, e := range events {
-		if err := r.mark(ctx, &e); err != nil {
-			return fmt.Errorf("risc: %w", err)
-		}
-		if r.cfg.Handle != nil {
-			if err := r.cfg.Handle(ctx, e); err != nil {
-				return fmt.Errorf("risc: handle: %w", err)
-			}
-		}
+	text, ok := typ.(string)
+	switch strings.TrimPrefix(strings.ToLower(text), "application/") {
+	case "secevent+jwt", "jwt":
+		return ok
 	}
-	_, err := r.seen.Claim(ctx, id, events[0].At.Add(oldest+clockSkew))
-	return err
-}
-
-// mark ends the grant that e is about, if it ends one. A consent that is newer than e stays.
-func (r *Receiver) mark(ctx context.Context, e *Event) (err error) {
-	switch {
-	case e.hint != authflow.TokenHint{}:
-		e.UserID, err = r.flow.MarkTokenRevoked(ctx, e.hint, tokenstore.ReasonSecurity)
-		e.Marked = err == nil
-	case e.UserID != "" && e.Type.endsGrant():
-		e.Marked, err = r.flow.MarkRevokedBefore(ctx, e.UserID, tokenstore.ReasonSecurity, e.At)
-	}
-	if errors.Is(err, tokenstore.ErrNotFound) {
-		return nil // a user, or a token, of another service of the project
-	}
-	return err
+	return false
 }

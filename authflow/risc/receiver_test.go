@@ -6,7 +6,6 @@ import (
 	"crypto/sha512"
 	"encoding/base64"
 	"errors"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -159,71 +158,6 @@ func TestAnEventAboutAnOlderTokenEndsNothing(t *testing.T) {
 			a.deliver(t, genuine(claims(risc.TokenRevoked, named("prefix", newer[:16]))))
 			if a.alive(t) {
 				t.Error("the successor is not found")
-			}
-		})
-	}
-}
-
-func TestForgedAndForeignEventsChangeNothing(t *testing.T) {
-	t.Parallel()
-	stranger, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	good := claims(risc.TokensRevoked, about(adaID))
-	with := func(name string, value any) string {
-		c := maps.Clone(good)
-		c[name] = value
-		return genuine(c)
-	}
-	without := func(name string) string {
-		c := maps.Clone(good)
-		delete(c, name)
-		return genuine(c)
-	}
-	whole := genuine(good)
-	parts := strings.Split(whole, ".")
-	foreign := about(adaID)
-	foreign["subject"].(map[string]any)["iss"] = "https://idp.example/"
-	many := make(map[string]any)
-	for i := range 20 {
-		many[string(risc.TokensRevoked)+strings.Repeat("x", i)] = about(adaID)
-	}
-	for name, c := range map[string]struct{ token, code string }{
-		"nothing":                {"", "invalid_request"},
-		"no JWT":                 {"hello", "invalid_request"},
-		"a megabyte":             {strings.Repeat("a", 1<<20), "invalid_request"},
-		"alg none":               {base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`)) + "." + parts[1] + ".", "invalid_request"},
-		"HS256":                  {sign(jose.HS256, []byte(strings.Repeat("k", 32)), "a key", good), "invalid_request"},
-		"a stranger's key":       {sign(jose.RS256, stranger, "a key", good), "invalid_key"},
-		"an unknown key":         {sign(jose.RS256, stranger, "another key", good), "invalid_key"},
-		"changed claims":         {parts[0] + "." + base64.RawURLEncoding.EncodeToString([]byte(`{"iss":"https://accounts.google.com/"}`)) + "." + parts[2], "invalid_key"},
-		"another issuer":         {with("iss", "https://accounts.google.com.evil.example/"), "invalid_issuer"},
-		"another audience":       {with("aud", "somebody else's client"), "invalid_audience"},
-		"other audiences":        {with("aud", []string{"a", "b"}), "invalid_audience"},
-		"an audience of numbers": {with("aud", 7), "invalid_request"},
-		"no audience":            {without("aud"), "invalid_audience"},
-		"no jti":                 {without("jti"), "invalid_request"},
-		"an endless jti":         {with("jti", strings.Repeat("j", 2000)), "invalid_request"},
-		"no iat":                 {without("iat"), "invalid_request"},
-		"a future iat":           {with("iat", time.Now().Add(time.Hour).Unix()), "invalid_request"},
-		"an iat of last month":   {with("iat", time.Now().AddDate(0, -1, 0).Unix()), "invalid_request"},
-		"an iat in words":        {with("iat", "yesterday"), "invalid_request"},
-		"no events":              {without("events"), "invalid_request"},
-		"events in a list":       {with("events", []any{about(adaID)}), "invalid_request"},
-		"twenty events":          {with("events", many), "invalid_request"},
-		"another issuer's user":  {with("events", map[string]any{string(risc.TokensRevoked): foreign}), "invalid_request"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			a := newApplication(t)
-			a.consent(t)
-			status, body := a.deliver(t, c.token)
-			if status != 400 || !strings.Contains(body, `"err":"`+c.code+`"`) {
-				t.Errorf("answered %d %s, want 400 and %s", status, body, c.code)
-			}
-			if !a.alive(t) || len(a.told()) > 0 {
-				t.Errorf("alive: %t, told %+v", a.alive(t), a.told())
 			}
 		})
 	}

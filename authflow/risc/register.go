@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -20,7 +21,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// A Registration tells Google where a Receiver is. ServiceAccountJSON and URL are required.
+// A Registration tells Google where a Receiver is. ServiceAccountJSON and URL are required. It shows no key when it is formatted
+// or logged, and can't be marshaled to JSON.
 type Registration struct {
 	// ServiceAccountJSON is the key file of a service account of the project with the role RISC Configuration Admin
 	// (roles/riscconfigs.admin). Nothing of it but the account's address and key is used: no URL in it is asked.
@@ -35,14 +37,40 @@ type Registration struct {
 	// VerifyState, if it is not empty, has Google send a Verification with that State.
 	VerifyState string
 
-	// HTTPClient speaks to Google. Nil: a client with a timeout of 10 s.
+	// HTTPClient speaks to Google, with a timeout of at most 10 s, without cookies, following no redirects. Nil: a client of
+	// Register's own.
 	HTTPClient *http.Client
 
-	// Endpoint is the root of Google's API. Empty: https://risc.googleapis.com/v1beta.
+	// Endpoint is the root of Google's API: https, but for a test's on a loopback address. Empty:
+	// https://risc.googleapis.com/v1beta.
 	Endpoint string
 
 	// Now is the wall clock. Nil: time.Now.
 	Now func() time.Time
+}
+
+// redact returns what of r may be shown.
+func (r Registration) redact() Registration {
+	if r.ServiceAccountJSON != nil {
+		r.ServiceAccountJSON = []byte("[redacted]")
+	}
+	return r
+}
+
+// Format implements fmt.Formatter: no verb shows a key.
+func (r Registration) Format(f fmt.State, verb rune) {
+	type plain Registration
+	fmt.Fprintf(f, fmt.FormatString(f, verb), plain(r.redact()))
+}
+
+// MarshalJSON implements json.Marshaler and always fails: a Registration holds a key.
+func (r Registration) MarshalJSON() ([]byte, error) {
+	return nil, &json.UnsupportedValueError{Str: "risc.Registration holds a key"}
+}
+
+// LogValue implements slog.LogValuer.
+func (r Registration) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("url", r.URL), slog.Any("events", r.Events))
 }
 
 // A RegisterError is Google's answer to a registration that was refused.
@@ -77,10 +105,12 @@ func Register(ctx context.Context, r Registration) error {
 	if r.Now == nil {
 		r.Now = time.Now
 	}
-	if r.HTTPClient == nil {
-		r.HTTPClient = &http.Client{Timeout: 10 * time.Second}
-	}
+	r.HTTPClient = limited(r.HTTPClient)
 	r.Endpoint = strings.TrimSuffix(cmp.Or(r.Endpoint, "https://risc.googleapis.com/v1beta"), "/")
+	u, err := url.Parse(r.Endpoint)
+	if err != nil || u.Host == "" || u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())) {
+		return fmt.Errorf("risc: register: the endpoint %q is not https", r.Endpoint)
+	}
 	events := r.Events
 	if events == nil {
 		events = Events()
@@ -101,6 +131,26 @@ func Register(ctx context.Context, r Registration) error {
 	return r.call(ctx, "stream:verify", token, map[string]string{"state": r.VerifyState})
 }
 
+// limited returns a copy of base, which may be nil, that takes the service account's token nowhere else, and not for ever.
+func limited(base *http.Client) *http.Client {
+	const timeout = 10 * time.Second
+	c := new(http.Client)
+	if base != nil {
+		*c = *base
+	}
+	if c.Timeout <= 0 || c.Timeout > timeout {
+		c.Timeout = timeout
+	}
+	c.Jar = nil
+	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return c
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
 func (r *Registration) call(ctx context.Context, name, token string, body any) error {
 	data, err := json.Marshal(body)
 	if err != nil {
@@ -112,9 +162,7 @@ func (r *Registration) call(ctx context.Context, name, token string, body any) e
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("Content-Type", "application/json")
-	client := *r.HTTPClient
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	resp, err := client.Do(req)
+	resp, err := r.HTTPClient.Do(req)
 	if err != nil {
 		return fmt.Errorf("risc: register: %s: %w", name, err)
 	}
@@ -165,6 +213,9 @@ func selfSigned(keyFile []byte, now time.Time) (string, error) {
 	key, ok := parsed.(*rsa.PrivateKey)
 	if err != nil || !ok {
 		return "", errors.New("its private_key is no RSA key in PKCS #8")
+	}
+	if bits := key.N.BitLen(); bits < minKeyBits || bits > maxKeyBits {
+		return "", fmt.Errorf("its private_key has %d bits; Google's have %d", bits, minKeyBits)
 	}
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: key},
 		new(jose.SignerOptions).WithType("JWT").WithHeader("kid", account.KeyID))

@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
@@ -12,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -148,30 +150,76 @@ func TestARegistrationThatIsWrongCallsNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	ecPEM := string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	short, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if der, err = x509.MarshalPKCS8PrivateKey(short); err != nil {
+		t.Fatal(err)
+	}
+	shortPEM := string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 	set := func(name, value string) []byte {
 		return keyFile(func(f map[string]string) { f[name] = value })
 	}
 	for name, c := range map[string]struct {
 		file      []byte
 		url, says string
+		endpoint  string
 	}{
-		"plain http":           {keyFile(unchanged), "http://app.example/", "is not https"},
-		"no URL":               {keyFile(unchanged), "", "is not https"},
-		"no file":              {nil, receiverURL, "not the JSON of a service account"},
-		"a client secret file": {[]byte(`{"web":{"client_id":"x"}}`), receiverURL, "not the JSON of a service account"},
-		"a user's credentials": {set("type", "authorized_user"), receiverURL, "not the JSON of a service account"},
-		"no key":               {set("private_key", ""), receiverURL, "not PEM"},
-		"half a key":           {set("private_key", "-----BEGIN PRIVATE KEY-----\nMII=\n-----END PRIVATE KEY-----\n"), receiverURL, "no RSA key"},
-		"an EC key":            {set("private_key", ecPEM), receiverURL, "no RSA key"},
+		"plain http":           {keyFile(unchanged), "http://app.example/", "is not https", ""},
+		"no URL":               {keyFile(unchanged), "", "is not https", ""},
+		"no file":              {nil, receiverURL, "not the JSON of a service account", ""},
+		"a client secret file": {[]byte(`{"web":{"client_id":"x"}}`), receiverURL, "not the JSON of a service account", ""},
+		"a user's credentials": {set("type", "authorized_user"), receiverURL, "not the JSON of a service account", ""},
+		"no key":               {set("private_key", ""), receiverURL, "not PEM", ""},
+		"half a key":           {set("private_key", "-----BEGIN PRIVATE KEY-----\nMII=\n-----END PRIVATE KEY-----\n"), receiverURL, "no RSA key", ""},
+		"an EC key":            {set("private_key", ecPEM), receiverURL, "no RSA key", ""},
+		"a short key":          {set("private_key", shortPEM), receiverURL, "has 1024 bits", ""},
+		"an API in the clear":  {keyFile(unchanged), receiverURL, "is not https", "http://risc.example/v1beta"},
+		"an API nowhere":       {keyFile(unchanged), receiverURL, "is not https", "https:///v1beta"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			client := &http.Client{Transport: refusing{t}}
-			err := risc.Register(t.Context(), risc.Registration{ServiceAccountJSON: c.file, URL: c.url, HTTPClient: client})
+			err := risc.Register(t.Context(), risc.Registration{ServiceAccountJSON: c.file, URL: c.url, HTTPClient: client, Endpoint: c.endpoint})
 			if err == nil || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "PRIVATE") {
 				t.Errorf("%v; want %q", err, c.says)
 			}
 		})
+	}
+}
+
+func TestTheServiceAccountsTokenGoesNowhereElse(t *testing.T) {
+	t.Parallel()
+	elsewhere := new(management)
+	other := httptest.NewServer(elsewhere)
+	defer other.Close()
+	google := httptest.NewServer(http.RedirectHandler(other.URL, http.StatusTemporaryRedirect))
+	defer google.Close()
+	err := risc.Register(t.Context(), risc.Registration{
+		ServiceAccountJSON: keyFile(unchanged), URL: receiverURL, HTTPClient: google.Client(), Endpoint: google.URL,
+	})
+	if e, ok := errors.AsType[*risc.RegisterError](err); !ok || e.StatusCode != http.StatusTemporaryRedirect || len(elsewhere.calls) > 0 {
+		t.Errorf("%v; elsewhere, %v was called", err, elsewhere.calls)
+	}
+}
+
+func TestARegistrationShowsNoKey(t *testing.T) {
+	t.Parallel()
+	r := risc.Registration{ServiceAccountJSON: keyFile(unchanged), URL: receiverURL}
+	var logged strings.Builder
+	slog.New(slog.NewTextHandler(&logged, nil)).Info("registering", "registration", r)
+	slog.New(slog.NewJSONHandler(&logged, nil)).Info("registering", "registration", &r)
+	texts := []string{logged.String(), fmt.Sprint(r), fmt.Sprintf("%+v %#v %q %x", r, &r, []any{r}, r)}
+	for _, text := range texts {
+		for _, secret := range []string{"private_key", "70726976617465", "112 114 105 118", "0x70, 0x72, 0x69, 0x76"} {
+			if strings.Contains(text, secret) || !strings.Contains(text, receiverURL) && !strings.Contains(text, "68747470733a") {
+				t.Errorf("%.300s", text)
+			}
+		}
+	}
+	if data, err := json.Marshal(r); err == nil {
+		t.Errorf("it is marshaled to %.300s", data)
 	}
 }
 

@@ -3,7 +3,9 @@
 package keyset
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -79,11 +81,15 @@ func (s *sparing) RoundTrip(req *http.Request) (*http.Response, error) {
 		resp.Body.Close()
 		return nil, fmt.Errorf("the answer is %s", resp.Status)
 	}
-	resp.Body = &bounded{Reader: io.LimitReader(resp.Body, maxBytes), Closer: resp.Body}
+	defer resp.Body.Close()
+	// A proxy's page, or half an answer, says nothing about a token.
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBytes))
+	if err != nil {
+		return nil, err
+	}
+	if !json.Valid(body) {
+		return nil, errors.New("the answer is no JSON")
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(body))
 	return resp, nil
-}
-
-type bounded struct {
-	io.Reader
-	io.Closer
 }
