@@ -4,16 +4,21 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 )
 
 // A coalescer merges the pushes of an address that come while one of them is handled: they are handled together, once, by the
 // one with the highest history ID. Addresses are handled side by side.
 type coalescer struct {
+	ctx    context.Context //nolint:containedctx // ends what is handled for several requests
 	handle func(context.Context, Push) error
 
 	mu      sync.Mutex
 	running map[string]*pushRound // by address
 }
+
+// handleTime is how long handle may take: as long as Pub/Sub waits for an answer at most.
+const handleTime = 10 * time.Minute
 
 // A pushRound is one call of handle, and those who wait for it.
 type pushRound struct {
@@ -26,7 +31,7 @@ type pushRound struct {
 // do handles p, alone or with others, and returns what handle said. If ctx ends first, handle still runs for the others, and
 // p counts as not handled.
 func (c *coalescer) do(ctx context.Context, p Push) error {
-	round := c.join(context.WithoutCancel(ctx), p)
+	round := c.join(p)
 	select {
 	case <-round.done:
 		return round.err
@@ -36,7 +41,7 @@ func (c *coalescer) do(ctx context.Context, p Push) error {
 }
 
 // join returns the round that will handle p.
-func (c *coalescer) join(ctx context.Context, p Push) *pushRound {
+func (c *coalescer) join(p Push) *pushRound {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	current := c.running[p.EmailAddress]
@@ -46,7 +51,7 @@ func (c *coalescer) join(ctx context.Context, p Push) *pushRound {
 		}
 		first := &pushRound{push: p, done: make(chan struct{})}
 		c.running[p.EmailAddress] = first
-		go c.run(ctx, first)
+		go c.run(first)
 		return first
 	}
 	// What is being handled may have read the history already: p needs a reading that begins after it came.
@@ -59,9 +64,9 @@ func (c *coalescer) join(ctx context.Context, p Push) *pushRound {
 }
 
 // run handles round, and the rounds that follow it.
-func (c *coalescer) run(ctx context.Context, round *pushRound) {
+func (c *coalescer) run(round *pushRound) {
 	for round != nil {
-		round.err = c.call(ctx, round.push)
+		round.err = c.call(round.push)
 		close(round.done)
 		c.mu.Lock()
 		next := round.next
@@ -76,7 +81,9 @@ func (c *coalescer) run(ctx context.Context, round *pushRound) {
 }
 
 // call calls handle. A panic there is the failure of one Push, as it is of one request in net/http.
-func (c *coalescer) call(ctx context.Context, p Push) (err error) {
+func (c *coalescer) call(p Push) (err error) {
+	ctx, cancel := context.WithTimeout(c.ctx, handleTime)
+	defer cancel()
 	defer func() {
 		if reason := recover(); reason != nil {
 			err = fmt.Errorf("gmailsvc: handling a push panicked: %v", reason)

@@ -58,7 +58,8 @@ const (
 
 // NewPushHandler returns a handler for a Pub/Sub push subscription with authentication. It verifies the OpenID Connect token
 // of every request: Google's signature, the audience, the service account. It answers 204 when Handle took the
-// Push, 401 to whoever is not Pub/Sub, 400 to what is no Push, and 500 where Handle failed. ctx ends the fetching of keys.
+// Push, 401 to whoever is not Pub/Sub, 400 to what is no Push, and 500 where Handle failed. ctx ends the fetching of keys and
+// the handling, which takes 10 minutes at most.
 //
 // Errors: one that names what is missing in cfg.
 func NewPushHandler(ctx context.Context, cfg PushConfig) (http.Handler, error) {
@@ -80,7 +81,7 @@ func NewPushHandler(ctx context.Context, cfg PushConfig) (http.Handler, error) {
 	return &pushHandler{
 		cfg:      cfg,
 		tokens:   oidc.NewVerifier(googleIssuer, keys, &oidc.Config{ClientID: cfg.Audience, Now: cfg.Now}),
-		coalesce: coalescer{handle: cfg.Handle},
+		coalesce: coalescer{ctx: ctx, handle: cfg.Handle},
 	}, nil
 }
 

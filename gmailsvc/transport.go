@@ -1,7 +1,9 @@
 package gmailsvc
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 
@@ -22,6 +24,7 @@ type Refresher interface {
 type authorizer struct {
 	creds oauth2.TokenSource
 	next  http.RoundTripper // nil: http.DefaultTransport
+	sent  string            // the access token that was sent last
 }
 
 func (a *authorizer) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -29,7 +32,7 @@ func (a *authorizer) RoundTrip(req *http.Request) (*http.Response, error) {
 	token, err := a.token(req.Context(), refresher)
 	if err != nil {
 		closeBody(req)
-		return nil, err
+		return nil, &finalError{err}
 	}
 	resp, err := a.send(req, token)
 	if err != nil || resp.StatusCode != http.StatusUnauthorized || refresher == nil {
@@ -43,12 +46,12 @@ func (a *authorizer) RoundTrip(req *http.Request) (*http.Response, error) {
 	token, err = refresher.Refresh(req.Context(), token.AccessToken)
 	if err != nil {
 		closeBody(replay)
-		return nil, err
+		return nil, &finalError{err}
 	}
 	resp, err = a.send(replay, token)
 	if err == nil && resp.StatusCode == http.StatusUnauthorized {
-		drain(resp)
-		return nil, &UnauthorizedError{Method: req.Method, Path: req.URL.Path}
+		refusal := answerOf(resp)
+		return nil, &finalError{&UnauthorizedError{Method: req.Method, Path: req.URL.Path, Err: refusal.apiError()}}
 	}
 	return resp, err
 }
@@ -68,6 +71,7 @@ func (a *authorizer) send(req *http.Request, token *oauth2.Token) (*http.Respons
 	}
 	req = req.Clone(req.Context())
 	token.SetAuthHeader(req)
+	a.sent = token.AccessToken
 	return next.RoundTrip(req)
 }
 
@@ -86,6 +90,25 @@ func rewind(req *http.Request) (*http.Request, bool) {
 	again := req.Clone(req.Context())
 	again.Body = body
 	return again, true
+}
+
+// rereadable returns req with a body that rewind can rewind, if it is small: the generated API hands over those of sends and
+// inserts without GetBody, though they are in memory.
+func rereadable(req *http.Request) (*http.Request, error) {
+	const most = 10 << 20
+	if req.Body == nil || req.Body == http.NoBody || req.GetBody != nil || req.ContentLength <= 0 || req.ContentLength > most {
+		return req, nil
+	}
+	body := make([]byte, req.ContentLength)
+	_, err := io.ReadFull(req.Body, body)
+	closeBody(req)
+	if err != nil {
+		return nil, fmt.Errorf("gmailsvc: read the body of the request: %w", err)
+	}
+	req = req.Clone(req.Context())
+	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	req.Body, _ = req.GetBody()
+	return req, nil
 }
 
 // drain reads a short answer to its end, so that its connection can be used again.

@@ -154,6 +154,24 @@ func TestTheBudgetGoesDownWithRejectionsAndUpAgainWithout(t *testing.T) {
 	})
 }
 
+func TestPausesStayAMinuteHoweverLongGoogleRejects(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter(t, quota.Config{})
+		r := quota.Request{User: "ada", Units: 20, Class: quota.Interactive}
+		for i := range 300 {
+			begun := time.Since(epoch)
+			acquire(t, l, r).Done(quota.Outcome{Rejected: quota.UserRate})
+			if got := l.BatchSize(r); got > 5 {
+				t.Fatalf("during the pause batches of %d, more than of a second's worth", got)
+			}
+			if paused := time.Since(epoch) - begun; i > 7 && paused != time.Minute {
+				t.Fatalf("rejection %d came after a pause of %v", i, paused)
+			}
+		}
+	})
+}
+
 func TestWhatIsDearGoesWhateverIsLeftOfTheBudget(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

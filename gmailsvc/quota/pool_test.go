@@ -88,7 +88,19 @@ func TestAReservationIsOfWhatCanBeUsed(t *testing.T) {
 			t.Errorf("what was spent meanwhile was reported in %+v", all)
 		}
 
-		time.Sleep(2 * time.Minute) // the user is idle, and yet remembered
+		time.Sleep(2 * time.Minute)
+		for range 10 {
+			wg.Go(func() {
+				p := acquire(t, l, quota.Request{User: "bob", Units: 20})
+				time.Sleep(100 * time.Millisecond)
+				p.Done()
+			})
+		}
+		time.Sleep(50 * time.Millisecond)
+		want("a crowd that is new", "20-20 []", "20-80 []")
+		wg.Wait()
+
+		time.Sleep(2 * time.Minute)
 		acquire(t, l, r).Cancel()
 		p.reservations()
 		acquire(t, l, r).Done()

@@ -122,3 +122,27 @@ func TestAPoolThatIsTooSlowIsAsGoodAsNone(t *testing.T) {
 		}
 	})
 }
+
+// A careless pool grants nothing, and does not say when to ask again.
+type careless struct{ asked int }
+
+func (p *careless) Reserve(context.Context, quota.Reservation) (quota.Grant, error) {
+	p.asked++
+	return quota.Grant{}, nil
+}
+
+func TestACarelessPoolIsNotAskedWithoutEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := new(careless)
+		l := newLimiter(t, quota.Config{Pool: p})
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		if _, err := l.Acquire(ctx, quota.Request{User: "ada", Units: 20}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%v, want the deadline's error", err)
+		}
+		if p.asked < 2 || p.asked > 101 {
+			t.Errorf("asked %d times in 100 ms", p.asked)
+		}
+	})
+}

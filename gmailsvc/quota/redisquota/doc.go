@@ -9,10 +9,11 @@
 //	limiter, err := quota.New(quota.Config{Pool: pool})
 //
 // A Limiter asks for units when it needs some: one call of a script for a reservation, which takes them from
-// the user's and from the project's account together, or says when to ask again. While calls follow one
-// another, a reservation is of a block of units, up to what the limit allows in a sixtieth of the minute, and
-// the next one carries what has become of it. Processes that wait for the same user are served in no particular
-// order, but people before background work.
+// the user's and from the project's account together. Where they have to be waited for up to a second, they are
+// promised, so that it need not ask twice; where longer, it is told when to ask again. While calls follow one
+// another without waiting, a reservation is of a block of units, up to what the limit allows in a sixtieth of
+// the minute. The next one carries what has become of it. Processes that wait for the same user are served in
+// no particular order, but people before background work.
 //
 // No more units than the limits allow are out in any 60 seconds of the server's clock: the processes' own
 // clocks don't matter. Units count from the reservation until a minute after the process has reported them as
@@ -30,7 +31,8 @@
 // Redis may lose the accounts: when it restarts without a copy on disk, when a replica takes over, when it
 // evicts keys. They begin anew, and for a minute up to twice the limit can be spent. Nothing else depends on
 // them, so persistence is not needed; maxmemory-policy should be noeviction or volatile-ttl. A user's account
-// takes about a kilobyte and is gone 77 seconds after the last call.
+// takes about 200 bytes after a single call, up to 30 KB when it is busy all the time, and is gone 77 seconds
+// after the last call.
 //
 // # The server
 //

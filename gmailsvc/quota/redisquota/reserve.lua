@@ -51,13 +51,17 @@ local function open(key, limit)
   return a
 end
 
+local function count(key, field, units)
+  if redis.call('HINCRBY', key, field, units) == 0 then redis.call('HDEL', key, field) end
+end
+
 -- add counts units in a tick.
 local function add(a, n, units, people)
   if units == 0 then return end
-  redis.call('HINCRBY', a.key, n, units)
+  count(a.key, n, units)
   a.sum = a.sum + units
   if people == 1 then
-    redis.call('HINCRBY', a.key, 'p' .. n, units)
+    count(a.key, 'p' .. n, units)
     a.people = a.people + units
   end
   a.low = math.min(a.low, n)
