@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"sync"
 	"time"
 
@@ -44,10 +43,6 @@ func Client(base *http.Client) *http.Client {
 	c.Transport = &sparing{next: c.Transport}
 	return c
 }
-
-// Unreachable reports whether err, of a KeySet or a Client of this package, says that the keys were not to be had, and
-// nothing about a token.
-func Unreachable(err error) bool { return errors.As(err, new(*url.Error)) }
 
 var errEarly = errors.New("the keys were fetched a moment ago")
 
