@@ -1,23 +1,19 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"embed"
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
-	"golang.org/x/net/html/charset"
 	"google.golang.org/api/gmail/v1"
 
 	"github.com/mailgrant/mailgrant/authflow"
+	"github.com/mailgrant/mailgrant/examples/madeup"
 	"github.com/mailgrant/mailgrant/gmailsvc"
 	"github.com/mailgrant/mailgrant/gmailsvc/gmailtest"
 )
@@ -69,22 +65,13 @@ func redirectHere(secrets []byte, otherwise string) string {
 	return otherwise
 }
 
-// mailbox is the mail of the one user that the Google in process knows.
-//
-//go:embed mail/*.eml
-var mailbox embed.FS
-
-// openInProcess starts a Google in this process, on a loopback port. What it granted is kept in a file, since the real
-// one does not forget between two runs either.
+// openInProcess starts a Google in this process.
 func openInProcess(place *place) (*google, error) {
-	server, err := gmailtest.Start(gmailtest.Config{
-		StateFile:     filepath.Join(place.dir, "google.json"),
-		CharsetReader: charset.NewReaderLabel,
-	})
+	server, err := madeup.Start(filepath.Join(place.dir, "google.json"))
 	if err != nil {
 		return nil, err
 	}
-	if err := fillMailbox(server.AddUser(gmailtest.User{Email: "ada@example.com", Name: "Ada Lindqvist"})); err != nil {
+	if _, err := madeup.AddAda(server); err != nil {
 		return nil, err
 	}
 	// The port is chosen when the answer is awaited.
@@ -103,28 +90,4 @@ func openInProcess(place *place) (*google, error) {
 		person:  &gmailtest.Browser{Server: server},
 		close:   func() { _ = server.Close() },
 	}, nil
-}
-
-// fillMailbox delivers the messages of the mail folder, in the order of their dates. The first line of each names its
-// labels, as in an export of Google Takeout.
-func fillMailbox(box *gmailtest.Mailbox) error {
-	files, err := fs.Glob(mailbox, "mail/*.eml")
-	if err != nil {
-		return err
-	}
-	for _, file := range files {
-		raw, err := mailbox.ReadFile(file)
-		if err != nil {
-			return err
-		}
-		first, message, _ := bytes.Cut(raw, []byte("\r\n"))
-		labels, ok := strings.CutPrefix(string(first), "X-Gmail-Labels: ")
-		if !ok {
-			return fmt.Errorf("%s: the first line does not name the labels", file)
-		}
-		if _, err := box.Deliver(message, gmailtest.WithLabels(strings.Split(labels, ",")...)); err != nil {
-			return fmt.Errorf("%s: %w", file, err)
-		}
-	}
-	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/mailgrant/mailgrant/authflow"
+	"github.com/mailgrant/mailgrant/examples/keyfile"
 	"github.com/mailgrant/mailgrant/tokenstore"
 	"github.com/mailgrant/mailgrant/tokenstore/filestore"
 )
@@ -30,38 +31,11 @@ func openPlace(set settings) (*place, error) {
 	if err := os.MkdirAll(p.dir, 0o700); err != nil {
 		return nil, err
 	}
-	text, err := readOrCreateKey(filepath.Join(p.dir, "key"))
-	if err != nil {
+	var err error
+	if p.keys, err = keyfile.Open(filepath.Join(p.dir, "key")); err != nil {
 		return nil, err
 	}
-	if p.keys, err = tokenstore.ParseKeyring(text); err != nil {
-		return nil, fmt.Errorf("%s: %w", filepath.Join(p.dir, "key"), err)
-	}
 	return p, nil
-}
-
-// readOrCreateKey returns the key in file. A service gets its keys from a secret manager instead: whoever reads
-// both the key and the store has the grants.
-func readOrCreateKey(file string) (string, error) {
-	text, err := os.ReadFile(file)
-	if err == nil || !errors.Is(err, os.ErrNotExist) {
-		return string(text), err
-	}
-	// A key that another run just made must not be overwritten, nor half a key be left behind: grants are sealed with it.
-	draft, err := os.CreateTemp(filepath.Dir(file), "key")
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = os.Remove(draft.Name()) }()
-	_, err = draft.WriteString(tokenstore.GenerateKey() + "\n")
-	if err := errors.Join(err, draft.Sync(), draft.Close()); err != nil {
-		return "", err
-	}
-	if err := os.Link(draft.Name(), file); err != nil && !errors.Is(err, os.ErrExist) {
-		return "", err
-	}
-	text, err = os.ReadFile(file)
-	return string(text), err
 }
 
 // An opening is a store and a flow on it.
