@@ -56,12 +56,12 @@ func (g *google) user(name string) *counted {
 	return c
 }
 
-// pause sleeps for one way of a call.
+// pause lasts as long as one way of a call.
 func (g *google) pause() {
 	g.mu.Lock()
 	way := time.Duration(float64(g.latency) * (0.25 + g.chance.Float64()/2))
 	g.mu.Unlock()
-	time.Sleep(way)
+	<-time.After(way)
 }
 
 // call makes calls of so many units altogether, and says what came of it.
