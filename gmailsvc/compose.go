@@ -57,21 +57,24 @@ type File struct {
 	Open func() (io.ReadCloser, error)
 }
 
-// FromReader returns a File.Open for r, which is not closed. If r is an io.Seeker, as *os.File and *bytes.Reader
-// are, the message can be written more than once: each time from where r stands at the first.
+// FromReader returns a File.Open for r, which is not closed, to be used in one message. If r is an io.Seeker, as
+// *os.File and *bytes.Reader are, that can be written more than once: each time from where r stands at the first.
 func FromReader(r io.Reader) func() (io.ReadCloser, error) {
+	seeker, _ := r.(io.Seeker)
 	opened := false
 	var start int64
 	return func() (io.ReadCloser, error) {
-		seeker, canSeek := r.(io.Seeker)
 		var err error
 		switch {
-		case opened && !canSeek:
+		case opened && seeker == nil:
 			return nil, errors.New("gmailsvc: the reader has been read already, and can't be read again; give one that is an io.Seeker")
 		case opened:
 			_, err = seeker.Seek(start, io.SeekStart)
-		case canSeek:
-			start, err = seeker.Seek(0, io.SeekCurrent)
+		case seeker != nil:
+			var cannot error
+			if start, cannot = seeker.Seek(0, io.SeekCurrent); cannot != nil {
+				seeker = nil // a pipe, say
+			}
 		}
 		opened = true
 		return io.NopCloser(r), err

@@ -28,7 +28,7 @@ func (e *UnauthorizedError) Error() string {
 }
 
 // Unwrap returns Gmail's answer.
-func (e *UnauthorizedError) Unwrap() error { return e.Err }
+func (e *UnauthorizedError) Unwrap() error { return answered(e.Err) }
 
 // LogValue implements slog.LogValuer.
 func (e *UnauthorizedError) LogValue() slog.Value {
@@ -55,7 +55,7 @@ func (e *RateLimitError) Error() string {
 }
 
 // Unwrap returns Gmail's answer.
-func (e *RateLimitError) Unwrap() error { return e.Err }
+func (e *RateLimitError) Unwrap() error { return answered(e.Err) }
 
 // LogValue implements slog.LogValuer.
 func (e *RateLimitError) LogValue() slog.Value {
@@ -76,7 +76,7 @@ func (e *InsufficientScopeError) Error() string {
 }
 
 // Unwrap returns Gmail's answer.
-func (e *InsufficientScopeError) Unwrap() error { return e.Err }
+func (e *InsufficientScopeError) Unwrap() error { return answered(e.Err) }
 
 // LogValue implements slog.LogValuer.
 func (e *InsufficientScopeError) LogValue() slog.Value {
@@ -95,7 +95,7 @@ func (e *NotFoundError) Error() string {
 }
 
 // Unwrap returns Gmail's answer.
-func (e *NotFoundError) Unwrap() error { return e.Err }
+func (e *NotFoundError) Unwrap() error { return answered(e.Err) }
 
 // LogValue implements slog.LogValuer.
 func (e *NotFoundError) LogValue() slog.Value {
@@ -151,4 +151,12 @@ func apiError(e *googleapi.Error) string {
 		text = strings.ToValidUTF8(text[:most], "") + "…"
 	}
 	return fmt.Sprintf("%d %s", e.Code, text)
+}
+
+// answered returns e as an error that is nil where e is.
+func answered(e *googleapi.Error) error {
+	if e == nil {
+		return nil
+	}
+	return e
 }

@@ -13,6 +13,9 @@ import (
 // The IDs, labels and snippet of a Message share one piece of memory, its header and texts a second one. A text
 // that is kept while its Message is dropped keeps the rest alive: use strings.Clone then. A Message is not
 // changed by its methods and may be read concurrently.
+//
+// Of a message as large as Gmail takes any, 2,000 parts are read, nested up to 32 deep, and 20,000 header fields of
+// 1 MiB together; what is beyond is reported as damage.
 type Message struct {
 	ID, ThreadID string
 	LabelIDs     []string  // such as "INBOX" and "UNREAD": IDs, not names

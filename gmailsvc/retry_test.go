@@ -312,3 +312,14 @@ func TestWhatTheCredentialsAnswerIsNotTriedAgain(t *testing.T) {
 		t.Errorf("%d attempts", n)
 	}
 }
+
+func TestAnErrorWithoutAnAnswerWrapsNone(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{
+		new(gmailsvc.NotFoundError), new(gmailsvc.RateLimitError), new(gmailsvc.InsufficientScopeError), new(gmailsvc.UnauthorizedError),
+	} {
+		if e, ok := errors.AsType[*googleapi.Error](err); ok {
+			t.Errorf("%T wraps %v", err, e)
+		}
+	}
+}

@@ -19,6 +19,7 @@ type scanner struct {
 	before int64 // bytes before the window
 	limit  int64 // bytes that may be read
 	word   []byte
+	later  error // of src, for when the window is used up
 	err    error
 }
 
@@ -30,6 +31,9 @@ const (
 func (s *scanner) reset(src io.Reader, limit int64) {
 	if s.window == nil {
 		s.window = make([]byte, windowSize)
+	}
+	if cap(s.word) > windowSize {
+		s.word = nil
 	}
 	*s = scanner{src: src, window: s.window, word: s.word[:0], limit: limit}
 }
@@ -43,17 +47,16 @@ func (s *scanner) fill() bool {
 	s.r, s.w = 0, 0
 	if s.before >= s.limit {
 		s.err = fmt.Errorf("it has more than %d bytes", s.limit)
-		return false
 	}
 	for range 100 {
-		n, err := s.src.Read(s.window)
-		s.w = n
-		if n > 0 {
-			return true // an error comes again
+		if s.err == nil {
+			s.err = s.later
 		}
-		if err != nil {
-			s.err = err
+		if s.err != nil {
 			return false
+		}
+		if s.w, s.later = s.src.Read(s.window); s.w > 0 {
+			return true
 		}
 	}
 	s.err = io.ErrNoProgress

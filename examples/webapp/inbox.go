@@ -53,7 +53,7 @@ func (a *app) inbox(w http.ResponseWriter, r *http.Request, acct account) error 
 		return err
 	}
 	if len(trail) > 0 {
-		l.Newer = listURL(acct, query, trail)
+		l.Newer = listURL(acct, query, trail[:len(trail)-1])
 	}
 	if found.NextPageToken != "" && len(trail) < maxTrail {
 		l.Older = listURL(acct, query, append(slices.Clone(trail), found.NextPageToken))

@@ -119,7 +119,6 @@ func TestARefusalIsShownAgainAndStartsOver(t *testing.T) {
 	person := newPerson(t)
 	person.open(s.url + "/login")
 	checkStatus(t, person.click("Deny"), 403)
-	person.pictures("authflow-denied")
 	checkStatus(t, person.open(person.lastAsked("/callback?")), 403)
 	person.click("Start again")
 	person.click("Allow")
