@@ -47,13 +47,24 @@ func newGoogle(m minute, latency time.Duration) *google {
 	return &google{minute: m, limit: 6000, latency: latency, chance: rand.New(rand.NewPCG(1, 2)), users: make(map[string]*counted)}
 }
 
-func (g *google) user(name string) *counted {
-	c := g.users[name]
+// enter counts calls of the user that are in flight from now on.
+func (g *google) enter(user string, calls int) *counted {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c := g.users[user]
 	if c == nil {
 		c = new(counted)
-		g.users[name] = c
+		g.users[user] = c
 	}
+	c.inFlight += calls
+	c.peak = max(c.peak, c.inFlight)
 	return c
+}
+
+func (g *google) leave(c *counted, calls int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c.inFlight -= calls
 }
 
 // pause lasts as long as one way of a call.
@@ -66,28 +77,20 @@ func (g *google) pause() {
 
 // call makes calls of so many units altogether, and says what came of it.
 func (g *google) call(user string, units, calls int) quota.Outcome {
-	g.mu.Lock()
-	c := g.user(user)
-	c.inFlight += calls
-	c.peak = max(c.peak, c.inFlight)
-	crowd := g.most > 0 && c.inFlight > g.most
-	g.mu.Unlock()
-	defer func() {
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		c.inFlight -= calls
-	}()
+	c := g.enter(user, calls)
+	defer g.leave(c, calls)
 	g.pause()
-	outcome := g.count(c, units, crowd)
+	outcome := g.count(c, units)
 	g.pause()
 	return outcome
 }
 
-func (g *google) count(c *counted, units int, crowd bool) quota.Outcome {
+// count does what Google does at one moment between a call and its answer.
+func (g *google) count(c *counted, units int) quota.Outcome {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch at := time.Since(epoch); {
-	case crowd:
+	case g.most > 0 && c.inFlight > g.most:
 		g.rejected++
 		return quota.Outcome{Rejected: quota.Concurrency}
 	case g.limit > 0 && !g.minute.spend(c, at, units, g.limit):

@@ -83,18 +83,13 @@ func (w *world) live(t *testing.T, chance *rand.Rand) {
 			continue
 		}
 		latency := time.Duration(chance.ExpFloat64() * float64(time.Second))
-		w.user.mu.Lock()
-		c := w.user.user(r.User)
-		c.inFlight += weight
-		c.peak = max(c.peak, c.inFlight)
-		w.user.mu.Unlock()
+		c, all := w.user.enter(r.User, weight), w.project.enter("project", weight)
 		time.Sleep(latency / 2)
-		w.user.count(w.user.user(r.User), r.Units, false)
-		w.project.count(w.project.user("project"), r.Units, false)
+		w.user.count(c, r.Units)
+		w.project.count(all, r.Units)
 		time.Sleep(latency / 2)
-		w.user.mu.Lock()
-		c.inFlight -= weight
-		w.user.mu.Unlock()
+		w.user.leave(c, weight)
+		w.project.leave(all, weight)
 		p.Done(quota.Outcome{})
 	}
 }

@@ -263,6 +263,21 @@ func TestRedisQuotaLeavesBackgroundWorkATenth(t *testing.T) {
 	}
 }
 
+func TestRedisQuotaForgetsWhatPeopleHadAMinuteAgo(t *testing.T) {
+	t.Parallel()
+	b := newBooth(t, redisClient(t, servers.Redis(t)), redisquota.Config{Project: t.Name()})
+	all := b.person(t, "ada", 100)
+	_, _ = b.persist(t, quota.Reservation{
+		User: "ada", Need: 50, Class: quota.Interactive, Reports: []quota.Report{{ID: all.ID, Spent: 100}},
+	})
+	if g := b.ask(t, quota.Reservation{User: "ada", Need: 60}); g.Units != 0 {
+		t.Fatalf("of the 50 units that are left %+v was granted", g)
+	}
+	if g := b.person(t, "ada", 10); g.Units != 10 {
+		t.Errorf("people, who have had 50 of their 90, are granted %+v", g)
+	}
+}
+
 func TestRedisQuotaLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
 	client := redisClient(t, servers.StartRedis(t).Options())
