@@ -25,7 +25,7 @@ tidy: ## go mod tidy in every module
 tools: ## install what make test needs: a C compiler, shellcheck, ./bin/golangci-lint
 	.ci/install tools
 
-servers: ## install PostgreSQL, MariaDB and Redis
+servers: ## install what the integration tests start: PostgreSQL, MariaDB, Redis, Node.js, Chromium
 	.ci/install servers
 
 bench: servers ## every benchmark beside its peer, in benchstat's table; BENCH=regexp picks

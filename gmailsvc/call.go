@@ -10,7 +10,7 @@ import (
 // A Call is one attempt of a call to the Gmail API, for Config.Observer. It holds no secret.
 type Call struct {
 	Method   string        // of the API, "gmail.users.messages.get"; "batch"; empty where it is none that is known
-	User     string        // whose quota it spends; empty without a Limiter
+	User     string        // whose quota it spends, if that is known
 	Units    int           // that it cost
 	Parts    int           // how many calls it was: more than 1 for a batch
 	Attempt  int           // from 1
