@@ -26,7 +26,7 @@ func (b *budget) reject(p period, s *share, rest float64, started, retryAfter, n
 		b.strikes = min(b.strikes+1, 7) // 2^6 seconds are more than a minute
 	}
 	if retryAfter == 0 {
-		retryAfter = min(p.second<<(b.strikes-1), 60*p.second)
+		retryAfter = min(p.second<<(max(b.strikes, 1)-1), 60*p.second)
 	}
 	if until := now + retryAfter; until > b.quiet {
 		b.quiet, b.untold = until, true

@@ -59,6 +59,24 @@ func TestARejectionMakesForQuiet(t *testing.T) {
 	}
 }
 
+func TestAnOldCallsRejectionMakesForQuietToo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter(t, quota.Config{})
+		r := quota.Request{User: "ada", Units: 1}
+		old := acquire(t, l, r)
+		acquire(t, l, r).Done(quota.Outcome{Rejected: quota.UserRate})
+		spend(t, l, r)
+		time.Sleep(time.Second)
+		spend(t, l, r)
+		old.Done(quota.Outcome{Rejected: quota.UserRate})
+		begun := time.Since(epoch)
+		if quiet := spend(t, l, r) - begun; quiet != time.Second {
+			t.Errorf("quiet for %v, want 1s", quiet)
+		}
+	})
+}
+
 func TestAProjectsRejectionConcernsEveryUserAndAUsersOnlyThatOne(t *testing.T) {
 	t.Parallel()
 	for rejected, want := range map[quota.Rejection]time.Duration{

@@ -12,10 +12,10 @@ import (
 	"github.com/mailgrant/mailgrant/gmailsvc/quota"
 )
 
-// Four Limiters read 10,000 messages of one user: at 97 % of the quota that takes 34.4 minutes.
+// Four Limiters read 3,000 messages of one user, which at 97 % of the quota takes 10.3 minutes.
 func TestAFleetReadsAtTheSpeedOfTheQuota(t *testing.T) {
 	t.Parallel()
-	for _, m := range []minute{sliding{}, fixed{0}, fixed{31}, bucket{}} {
+	for _, m := range []minute{sliding{}, fixed{31}, bucket{}} {
 		for _, class := range []quota.Class{quota.Background, quota.Interactive} {
 			t.Run(fmt.Sprintf("%T%v %v", m, m, class), func(t *testing.T) {
 				t.Parallel()
@@ -23,7 +23,7 @@ func TestAFleetReadsAtTheSpeedOfTheQuota(t *testing.T) {
 					g := newGoogle(m, 100*time.Millisecond)
 					p := newLedger(time.Millisecond)
 					left := atomic.Int64{}
-					left.Store(10_000)
+					left.Store(3000)
 					var wg sync.WaitGroup
 					for range 4 {
 						l := newLimiter(t, quota.Config{Pool: p})
@@ -38,11 +38,11 @@ func TestAFleetReadsAtTheSpeedOfTheQuota(t *testing.T) {
 					}
 					wg.Wait()
 					took := time.Since(epoch)
-					if g.rejected > 0 || g.units != 200_000 {
+					if g.rejected > 0 || g.units != 60_000 {
 						t.Errorf("%d calls were rejected, %d units let through", g.rejected, g.units)
 					}
-					if took.Minutes() > 34.4 {
-						t.Errorf("took %.2f minutes, more than 34.4", took.Minutes())
+					if took.Minutes() > 10.31 {
+						t.Errorf("took %.2f minutes, more than 10.31", took.Minutes())
 					}
 					t.Logf("took %.2f minutes and %d reservations", took.Minutes(), len(p.reservations()))
 				})
